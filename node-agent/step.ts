@@ -1,0 +1,54 @@
+// What every step kind looks like to the session that runs it.
+import type { MessageShape } from "@bufbuild/protobuf";
+import type { FetchChunksResponseSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { SignedImageManifest } from "../proto/gen/muster/v1/image_pb.ts";
+import type { StepAction } from "../proto/gen/muster/v1/step_pb.ts";
+import type { LogSink, Runner } from "./runner.ts";
+
+export type StepKind = NonNullable<StepAction["kind"]["case"]>;
+export type ActionOf<K extends StepKind> = Extract<StepAction["kind"], { case: K }>["value"];
+
+export type StepReport = {
+  currentBytes: bigint;
+  totalBytes: bigint;
+  movedBytes: bigint;
+  skippedBytes: bigint;
+  activity: string;
+};
+
+/** Where the image step gets its bytes: the daemon's AgentService. */
+export type ImageSource = {
+  manifest(digest: string, signal: AbortSignal): Promise<SignedImageManifest>;
+  /** The stored bytes of the chunks with these indexes, in this order. */
+  chunks(
+    digest: string,
+    indexes: number[],
+    signal: AbortSignal,
+  ): AsyncIterable<MessageShape<typeof FetchChunksResponseSchema>>;
+};
+
+/** The agent's standing with the daemon, as files hold it. */
+export type Identity = {
+  node: string;
+  /** The text of /etc/muster/join.json. */
+  joinBundle: string;
+  /** PEM (SPKI) of the Ed25519 key that signs image manifests. */
+  imageKey: string;
+  privateKey: string;
+  certificate: string;
+};
+
+export type StepContext = {
+  run: Runner;
+  log: LogSink;
+  progress(report: Partial<StepReport>): void;
+  /** Aborted by a cancel or at the deadline. */
+  signal: AbortSignal;
+  /** 1 for the first try of this step in this deployment. */
+  attempt: number;
+  images: ImageSource;
+  identity: Identity;
+};
+
+/** Does the step and says in one line what was done; throws with thing, cause and remedy. */
+export type Step<K extends StepKind> = (action: ActionOf<K>, context: StepContext) => Promise<string>;
