@@ -1,0 +1,42 @@
+// What every service is made of, and the few refusals that all of them use.
+import type { Logger } from "pino";
+import { codes, RpcError, type Violation } from "../../proto/rpc/status.ts";
+import type { PowerDrivers } from "../domain/ports.ts";
+import type { Ca } from "../drivers/ca.ts";
+import type { ImageStore } from "../drivers/image-store.ts";
+import type { Engine } from "../engine/engine.ts";
+import type { ProgressBoard } from "../engine/progress.ts";
+import type { Sessions } from "../engine/sessions.ts";
+import type { StepLogs } from "../engine/step-logs.ts";
+import type { WatchHub } from "../engine/watch.ts";
+import type { Store } from "../state/store.ts";
+
+export type ApiContext = {
+  engine: Engine;
+  store: Store;
+  hub: WatchHub;
+  sessions: Sessions;
+  progress: ProgressBoard;
+  logs: StepLogs;
+  images: ImageStore;
+  power: PowerDrivers;
+  ca: Ca;
+  log: Logger;
+  clock: () => number;
+};
+
+export function notFound(kind: string, name: string): RpcError {
+  return new RpcError(codes.NOT_FOUND, `there is no ${kind} ${name}`, {
+    reason: "NOT_FOUND",
+    metadata: { name },
+  });
+}
+
+/** The call is right, but not now: the operator has to change something first. */
+export function refused(reason: string, message: string, violations: Violation[] = []): RpcError {
+  return new RpcError(codes.FAILED_PRECONDITION, message, { reason, violations });
+}
+
+export function byName<T extends { name: string }>(items: Iterable<T>): T[] {
+  return [...items].sort((a, b) => (a.name < b.name ? -1 : 1));
+}

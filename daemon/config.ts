@@ -1,0 +1,65 @@
+// The daemon's options. There is no configuration file.
+import { networkInterfaces } from "node:os";
+import { Command, InvalidArgumentError, Option } from "commander";
+
+export type DaemonConfig = {
+  stateDir: string;
+  /** The address that nodes reach the daemon at. */
+  address: string;
+  httpPort: number;
+  enrollPort: number;
+  agentPort: number;
+  /** Serve DHCP and TFTP on this interface. */
+  bootInterface: string | undefined;
+  bootRange: { from: string; to: string } | undefined;
+  unknownMachines: "discover" | "ignore";
+};
+
+/** Throws ConfigError. */
+export function readConfig(argv: string[], env: NodeJS.ProcessEnv): DaemonConfig {
+  const program = new Command("muster daemon")
+    .description("keeps the state, boots machines from the network, and deploys clusters")
+    .option("--state-dir <dir>", "where everything is kept", env.MUSTER_STATE_DIR ?? "/var/lib/muster")
+    .option("--address <ip>", "address that nodes reach this daemon at (default: the boot interface's)")
+    .option("--http-port <port>", "kernel, ramdisk and iPXE scripts", port, 8080)
+    .option("--enroll-port <port>", "nodes that want to join", port, 8081)
+    .option("--agent-port <port>", "agents of nodes that have joined", port, 8082)
+    .option("--boot-interface <name>", "serve DHCP and TFTP on this interface")
+    .option("--boot-range <from-to>", "addresses to give out, such as 10.0.0.100-10.0.0.200", range)
+    .addOption(
+      new Option("--unknown-machines <policy>", "what machines get that nobody declared")
+        .choices(["discover", "ignore"])
+        .default("discover"),
+    );
+  program.parse(argv, { from: "user" });
+  const options = program.opts<Omit<DaemonConfig, "address"> & { address?: string }>();
+  const address = options.address ?? addressOf(options.bootInterface);
+  if (options.bootInterface && !options.bootRange) {
+    throw new ConfigError("--boot-interface needs --boot-range: which addresses may be given out");
+  }
+  return { ...options, address };
+}
+
+/** The options do not fit together, or not to this machine. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+}
+
+function addressOf(name: string | undefined): string {
+  if (name === undefined) return "127.0.0.1";
+  const found = networkInterfaces()[name]?.find(({ family }) => family === "IPv4");
+  if (found) return found.address;
+  throw new ConfigError(`interface ${name} has no IPv4 address: give it one, or name another --boot-interface`);
+}
+
+function port(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 0 && value < 65536) return value;
+  throw new InvalidArgumentError("a port is a number from 0 to 65535");
+}
+
+function range(text: string): { from: string; to: string } {
+  const [, from, to] = /^(\d+(?:\.\d+){3})-(\d+(?:\.\d+){3})$/.exec(text) ?? [];
+  if (from && to) return { from, to };
+  throw new InvalidArgumentError("a range is two addresses, such as 10.0.0.100-10.0.0.200");
+}

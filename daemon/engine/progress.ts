@@ -1,0 +1,57 @@
+// Turns what agents report into progress with a rate and an estimate. Kept in memory only: a step that ends
+// takes its last one along.
+import { create } from "@bufbuild/protobuf";
+import type { StepProgress } from "../../proto/gen/muster/v1/agent_pb.ts";
+import { type Progress, ProgressSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
+
+type Sample = { atMs: number; bytes: bigint; rate: number };
+/** Weight of the newest rate; reports come about every 250 ms. */
+const smoothing = 0.15;
+
+export class ProgressBoard {
+  readonly #latest = new Map<string, Progress>();
+  readonly #samples = new Map<string, Sample>();
+
+  /** `step`: DEPLOYMENT/NODE/TASK. */
+  report(step: string, report: StepProgress, nowMs: number): Progress {
+    const rate = this.#rate(report.token, report.currentBytes, nowMs);
+    const left = Number(report.totalBytes - report.currentBytes);
+    const progress = create(ProgressSchema, {
+      step,
+      currentBytes: report.currentBytes,
+      totalBytes: report.totalBytes,
+      movedBytes: report.movedBytes,
+      skippedBytes: report.skippedBytes,
+      bytesPerSecond: BigInt(Math.round(rate)),
+      eta: rate > 0 && left > 0 ? { seconds: BigInt(Math.ceil(left / rate)) } : undefined,
+      activity: report.activity,
+    });
+    this.#latest.set(step, progress);
+    return progress;
+  }
+
+  get(step: string): Progress | undefined {
+    return this.#latest.get(step);
+  }
+
+  take(step: string, token: string): Progress | undefined {
+    const progress = this.#latest.get(step);
+    this.#latest.delete(step);
+    this.#samples.delete(token);
+    return progress;
+  }
+
+  #rate(token: string, bytes: bigint, nowMs: number): number {
+    const last = this.#samples.get(token);
+    if (!last) {
+      this.#samples.set(token, { atMs: nowMs, bytes, rate: 0 });
+      return 0;
+    }
+    const seconds = (nowMs - last.atMs) / 1000;
+    if (seconds < 0.2) return last.rate;
+    const current = Number(bytes - last.bytes) / seconds;
+    const rate = last.rate === 0 ? current : last.rate + smoothing * (current - last.rate);
+    this.#samples.set(token, { atMs: nowMs, bytes, rate });
+    return rate;
+  }
+}
