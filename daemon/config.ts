@@ -11,7 +11,10 @@ export type DaemonConfig = {
   agentPort: number;
   /** Serve DHCP and TFTP on this interface. */
   bootInterface: string | undefined;
-  bootRange: { from: string; to: string } | undefined;
+  bootRange: { first: string; last: string } | undefined;
+  bootNetmask: string;
+  /** IPv6 prefix of that interface: iPXE waits 13 s for a router where nobody advertises one. */
+  bootPrefix6: string | undefined;
   unknownMachines: "discover" | "ignore";
 };
 
@@ -33,11 +36,17 @@ export function readConfig(argv: string[], env: NodeJS.ProcessEnv): DaemonConfig
     );
   program.parse(argv, { from: "user" });
   const options = program.opts<Omit<DaemonConfig, "address"> & { address?: string }>();
-  const address = options.address ?? addressOf(options.bootInterface);
-  if (options.bootInterface && !options.bootRange) {
+  const { bootInterface } = options;
+  if (bootInterface && !options.bootRange) {
     throw new ConfigError("--boot-interface needs --boot-range: which addresses may be given out");
   }
-  return { ...options, address };
+  const found = bootInterface ? ipv4Of(bootInterface) : undefined;
+  return {
+    ...options,
+    address: options.address ?? found?.address ?? "127.0.0.1",
+    bootNetmask: found?.netmask ?? "",
+    bootPrefix6: bootInterface ? prefix6Of(bootInterface) : undefined,
+  };
 }
 
 /** The options do not fit together, or not to this machine. */
@@ -45,11 +54,22 @@ export class ConfigError extends Error {
   override name = "ConfigError";
 }
 
-function addressOf(name: string | undefined): string {
-  if (name === undefined) return "127.0.0.1";
+function ipv4Of(name: string): { address: string; netmask: string } {
   const found = networkInterfaces()[name]?.find(({ family }) => family === "IPv4");
-  if (found) return found.address;
-  throw new ConfigError(`interface ${name} has no IPv4 address: give it one, or name another --boot-interface`);
+  if (found) return found;
+  throw new ConfigError(
+    `interface ${name} has no IPv4 address: give it one, or name another --boot-interface`,
+  );
+}
+
+/** The interface's /64 outside the link-local range, as dnsmasq wants it: fd77::. */
+function prefix6Of(name: string): string | undefined {
+  const found = networkInterfaces()[name]?.find(
+    ({ family, cidr, scopeid }) => family === "IPv6" && scopeid === 0 && cidr?.endsWith("/64"),
+  );
+  if (!found) return undefined;
+  const [head = ""] = found.address.split("::");
+  return `${head.split(":").slice(0, 4).join(":")}::`;
 }
 
 function port(text: string): number {
@@ -58,8 +78,8 @@ function port(text: string): number {
   throw new InvalidArgumentError("a port is a number from 0 to 65535");
 }
 
-function range(text: string): { from: string; to: string } {
-  const [, from, to] = /^(\d+(?:\.\d+){3})-(\d+(?:\.\d+){3})$/.exec(text) ?? [];
-  if (from && to) return { from, to };
+function range(text: string): { first: string; last: string } {
+  const [, first, last] = /^(\d+(?:\.\d+){3})-(\d+(?:\.\d+){3})$/.exec(text) ?? [];
+  if (first && last) return { first, last };
   throw new InvalidArgumentError("a range is two addresses, such as 10.0.0.100-10.0.0.200");
 }

@@ -32,9 +32,8 @@ export function imageService({ engine, store, images, clock }: ApiContext): Hand
     listImages: async () => ({ images: byName(engine.state.images.values()), revision: store.revision }),
     getImage: async ({ name }) => ({ image: find(name) }),
     verifyImage: async ({ name }) => {
-      const { digest, chunkCount } = find(name);
-      const bad = await images.verify(digest);
-      return { chunksChecked: chunkCount, badChunks: bad };
+      const { checked, bad } = await images.verify(find(name).digest);
+      return { chunksChecked: checked, badChunks: bad };
     },
     repairImage: async ({ name, directory }) => {
       const { digest } = find(name);

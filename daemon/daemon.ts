@@ -1,0 +1,131 @@
+// The composition root: builds every part of the daemon, starts it and takes it down again.
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { create, toJsonString } from "@bufbuild/protobuf";
+import type { Logger } from "pino";
+import { JoinBundleSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { DaemonConfig } from "./config.ts";
+import { bootAnswer, discover } from "./domain/join.ts";
+import type { BootPolicy } from "./domain/ports.ts";
+import { restarted, tick } from "./domain/report.ts";
+import { type BootServer, startBootServer } from "./drivers/boot/boot.ts";
+import { type Ca, openCa } from "./drivers/ca.ts";
+import { ImageStore } from "./drivers/image-store.ts";
+import { createPowerDrivers } from "./drivers/power/drivers.ts";
+import { Effects } from "./engine/effects.ts";
+import { Engine } from "./engine/engine.ts";
+import { ProgressBoard } from "./engine/progress.ts";
+import { Sessions } from "./engine/sessions.ts";
+import { StepLogs } from "./engine/step-logs.ts";
+import { WatchHub } from "./engine/watch.ts";
+import { type Listeners, listen } from "./listen.ts";
+import { openDatabase } from "./state/open.ts";
+import { Store } from "./state/store.ts";
+
+const tickMs = 5_000;
+
+export type Daemon = AsyncDisposable & {
+  socketPath: string;
+  /** Settles when the daemon can no longer work: the state cannot be written. */
+  failed: Promise<Error>;
+};
+
+export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Daemon> {
+  const { stateDir } = config;
+  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await using undo = new AsyncDisposableStack();
+  // First of all: its lock keeps a second daemon from touching anything else.
+  const store = undo.use(await Store.open(await openDatabase(join(stateDir, "db"))));
+  const ca = await openCa(join(stateDir, "pki"), [config.address], () => new Date());
+  const failed = Promise.withResolvers<Error>();
+
+  const hub = new WatchHub(store);
+  const sessions = new Sessions();
+  const power = createPowerDrivers();
+  const effects = new Effects(power, sessions, log);
+  const engine = new Engine({
+    store,
+    clock: Date.now,
+    log,
+    act: (what) => effects.act(engine, what),
+    publish: (changes) => hub.publish(changes),
+    fatal: failed.resolve,
+  });
+  const context = {
+    engine,
+    store,
+    hub,
+    sessions,
+    progress: new ProgressBoard(),
+    logs: new StepLogs(join(stateDir, "logs")),
+    images: new ImageStore(join(stateDir, "images"), ca.signManifest),
+    power,
+    ca,
+    log,
+    clock: Date.now,
+  };
+  await engine.decide(restarted);
+  const socketPath = join(stateDir, "muster.sock");
+  const listeners = await listen(context, config, socketPath);
+  undo.defer(() => listeners.stop());
+  const boot = undo.use(await startBoot(config, engine, ca, listeners, log));
+  const timer = setInterval(() => engine.decide(tick).catch(() => {}), tickMs);
+  log.info(
+    { stateDir, address: config.address, http: boot.httpBase, dhcp: config.bootInterface ?? "off" },
+    "the daemon is ready",
+  );
+
+  const parts = undo.move();
+  return {
+    socketPath,
+    failed: failed.promise,
+    [Symbol.asyncDispose]: async () => {
+      clearInterval(timer);
+      sessions.closeAll();
+      hub.close();
+      await engine.idle();
+      await parts.disposeAsync();
+    },
+  };
+}
+
+function startBoot(
+  config: DaemonConfig,
+  engine: Engine,
+  ca: Ca,
+  ports: Listeners,
+  log: Logger,
+): Promise<BootServer> {
+  const policy: BootPolicy = {
+    decide: (machine) => {
+      const answer = bootAnswer(engine.state, machine);
+      if (answer !== "unknown") return answer;
+      if (config.unknownMachines === "ignore") return "ignore";
+      engine.decide((decision) => discover(decision, machine)).catch(() => {});
+      return "ramdisk";
+    },
+  };
+  const bundle = create(JoinBundleSchema, {
+    enrollAddress: `${config.address}:${ports.enrollPort}`,
+    agentAddress: `${config.address}:${ports.agentPort}`,
+    caCertificate: ca.caPem,
+    joinToken: ca.joinToken,
+    imageKey: ca.imageKeyPem,
+  });
+  const { bootInterface, bootRange, bootNetmask, bootPrefix6 } = config;
+  const dhcp =
+    bootInterface && bootRange
+      ? { interface: bootInterface, range: { ...bootRange, netmask: bootNetmask }, prefix6: bootPrefix6 }
+      : undefined;
+  return startBootServer(
+    {
+      directory: join(config.stateDir, "boot"),
+      address: config.address,
+      httpPort: config.httpPort,
+      dhcp,
+    },
+    policy,
+    () => toJsonString(JoinBundleSchema, bundle),
+    log,
+  );
+}

@@ -1,0 +1,45 @@
+// Sizes as operators write them, in exact bytes. No floating point: a plan must not depend on rounding.
+
+export type Size =
+  | { kind: "bytes"; bytes: bigint }
+  /** `parts` of `whole`: 12.5% is 125 of 1000. */
+  | { kind: "share"; parts: bigint; whole: bigint }
+  | { kind: "remaining" };
+
+export const kib = 1024n;
+export const mib = 1024n * kib;
+export const gib = 1024n * mib;
+export const tib = 1024n * gib;
+
+const units: Record<string, bigint> = { B: 1n, KiB: kib, MiB: mib, GiB: gib, TiB: tib };
+
+/** "512 MiB", "1.5GiB", "20%" or "remaining"; undefined if it is none of them. */
+export function parseSize(text: string): Size | undefined {
+  if (text === "remaining") return { kind: "remaining" };
+  const match = /^(\d+)(?:\.(\d+))? *(B|KiB|MiB|GiB|TiB|%)$/.exec(text);
+  if (!match) return undefined;
+  const [, whole = "", fraction = "", unit = ""] = match;
+  const number = BigInt(whole + fraction);
+  const scale = 10n ** BigInt(fraction.length);
+  if (unit === "%") return { kind: "share", parts: number, whole: 100n * scale };
+  return { kind: "bytes", bytes: (number * (units[unit] ?? 1n)) / scale };
+}
+
+/** For people: "512 MiB", "3.6 GiB". Never more than there is: digits are cut, not rounded. */
+export function formatBytes(bytes: bigint | number): string {
+  const exact = BigInt(bytes);
+  for (const [name, unit] of Object.entries(units).reverse()) {
+    if (exact < unit || unit === 1n) continue;
+    const tenths = (exact * 10n) / unit;
+    return tenths % 10n === 0n ? `${tenths / 10n} ${name}` : `${tenths / 10n}.${tenths % 10n} ${name}`;
+  }
+  return `${exact} B`;
+}
+
+export function roundUp(bytes: bigint, unit: bigint): bigint {
+  return ((bytes + unit - 1n) / unit) * unit;
+}
+
+export function roundDown(bytes: bigint, unit: bigint): bigint {
+  return (bytes / unit) * unit;
+}

@@ -1,0 +1,26 @@
+// `muster daemon`: options, start, signals. Exit codes: 0 stopped, 1 failed, 2 wrong options.
+import { pino } from "pino";
+import { ConfigError, readConfig } from "./config.ts";
+import { startDaemon } from "./daemon.ts";
+
+const stopped = new Promise<string>((resolve) => {
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(signal));
+});
+
+try {
+  const config = readConfig(process.argv.slice(2), process.env);
+  const log = pino({ level: process.env.MUSTER_LOG ?? "info" });
+  const daemon = await startDaemon(config, log);
+  process.stderr.write(`muster daemon is ready: ${daemon.socketPath}\n`);
+  const end = await Promise.race([stopped, daemon.failed]);
+  // Whatever hangs while it is taken down must not keep it.
+  setTimeout(() => process.exit(1), 10_000).unref();
+  if (end instanceof Error) {
+    process.stderr.write(`muster daemon: ${end.message}\n`);
+    process.exitCode = 1;
+  }
+  await daemon[Symbol.asyncDispose]();
+} catch (error) {
+  process.stderr.write(`muster daemon: ${error instanceof Error ? error.message : error}\n`);
+  process.exitCode = error instanceof ConfigError ? 2 : 1;
+}
