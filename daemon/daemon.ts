@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { JoinBundleSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import { daemonTlsName } from "../proto/rpc/wire.ts";
 import type { DaemonConfig } from "./config.ts";
 import { bootAnswer, discover } from "./domain/join.ts";
 import type { BootPolicy } from "./domain/ports.ts";
@@ -36,7 +37,7 @@ export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Da
   await using undo = new AsyncDisposableStack();
   // First of all: its lock keeps a second daemon from touching anything else.
   const store = undo.use(await Store.open(await openDatabase(join(stateDir, "db"))));
-  const ca = await openCa(join(stateDir, "pki"), [config.address], () => new Date());
+  const ca = await openCa(join(stateDir, "pki"), [config.address, daemonTlsName], () => new Date());
   const failed = Promise.withResolvers<Error>();
 
   const hub = new WatchHub(store);

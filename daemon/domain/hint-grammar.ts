@@ -9,6 +9,7 @@ export type Test =
   | { kind: "text"; operator: Comparison; operand: string }
   | { kind: "contains"; all: string[] }
   | { kind: "or"; any: string[] }
+  | { kind: "or-number"; any: number[] }
   | { kind: "range"; from: number; to: number; openStart: boolean; openEnd: boolean }
   | { kind: "flag"; value: boolean };
 
@@ -40,7 +41,8 @@ type Refuse = (message: string) => ParsedHint;
 function parseNumeric(operator: string, operand: string, no: Refuse): ParsedHint {
   if (operator === "<or>") {
     const any = split(operand, "<or>");
-    return any.every(isNumber) ? { ok: true, test: { kind: "or", any } } : no("has a number after each <or>");
+    if (!any.every(isNumber)) return no("has a number after each <or>");
+    return { ok: true, test: { kind: "or-number", any: any.map(Number) } };
   }
   if (operator === "<range-in>") return parseRange(operand, no);
   if (operator === "<in>" || operator === "<all-in>" || operator.startsWith("s")) {

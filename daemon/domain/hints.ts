@@ -42,8 +42,8 @@ export function matchDisk(hints: Hints, disk: Disk): Match {
     if (!parsed?.ok) return { ok: false, why: `the hint ${hint} cannot be read` };
     const values = valuesOf(hint, disk);
     if (values.some((value) => matches(parsed.test, value))) continue;
-    const found = values.filter((value) => value !== "").join(", ") || "unknown";
-    reasons.push(`${hint} is ${found}${hint === "size" ? " GiB" : ""}, not \`${expression}\``);
+    const found = hint === "size" ? shortGib(disk.sizeBytes) : values.filter(Boolean).join(", ");
+    reasons.push(`${hint} is ${found || "unknown"}, not \`${expression}\``);
   }
   return reasons.length ? { ok: false, why: reasons.join("; ") } : { ok: true };
 }
@@ -68,7 +68,7 @@ function unknownHint(hint: string): string {
 function valuesOf(hint: string, disk: Disk): string[] {
   switch (hint) {
     case "size":
-      return [String(Math.floor((Number(disk.sizeBytes) / 2 ** 30) * 1000) / 1000)];
+      return [String(Number(disk.sizeBytes) / 2 ** 30)];
     case "rotational":
       return [String(disk.rotational)];
     case "by_path":
@@ -101,7 +101,9 @@ function matches(test: Test, value: string): boolean {
     case "contains":
       return test.all.every((part) => text.includes(part));
     case "or":
-      return test.any.some((part) => part === text || (text !== "" && Number(part) === number));
+      return test.any.includes(text);
+    case "or-number":
+      return test.any.includes(number);
     case "range":
       return (
         (test.openStart ? number > test.from : number >= test.from) &&
@@ -126,6 +128,11 @@ function compare<T extends string | number>(operator: Comparison, value: T, oper
     default:
       return value >= operand;
   }
+}
+
+// Cut, not rounded, so that what does not match `>= 4` is never shown as 4.
+function shortGib(bytes: bigint): string {
+  return `${Math.floor((Number(bytes) / 2 ** 30) * 100) / 100} GiB`;
 }
 
 // In order of name, so that a message does not depend on the order of a map.

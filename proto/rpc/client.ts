@@ -19,7 +19,7 @@ import {
   Metadata,
 } from "@grpc/grpc-js";
 import { RpcError } from "./status.ts";
-import { messageLimits, methodDefinition } from "./wire.ts";
+import { daemonTlsName, messageLimits, methodDefinition } from "./wire.ts";
 
 export type CallOptions = {
   signal?: AbortSignal;
@@ -49,7 +49,11 @@ export class Connection implements Disposable {
 
   /** `address`: host:port or unix:/path. */
   constructor(address: string, credentials: ChannelCredentials, options: ChannelOptions = {}) {
-    this.#grpc = new GrpcClient(address, credentials, { ...messageLimits, ...options });
+    this.#grpc = new GrpcClient(address, credentials, {
+      ...messageLimits,
+      "grpc.ssl_target_name_override": daemonTlsName,
+      ...options,
+    });
   }
 
   client<S extends DescService>(service: S): ServiceClient<S> {

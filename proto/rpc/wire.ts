@@ -17,6 +17,12 @@ export const messageLimits = {
   "grpc.max_send_message_length": 8 << 20,
 };
 
+/**
+ * The name in the daemon's certificate, whatever address it is reached at: TLS has no names that are IP
+ * addresses, and it is the cluster's own CA that makes the certificate trustworthy.
+ */
+export const daemonTlsName = "muster-daemon";
+
 export function methodDefinition(method: DescMethod): MethodDefinition<Message, Message> {
   return {
     path: `/${method.parent.typeName}/${method.name}`,

@@ -43,7 +43,7 @@ dhcp-option=encap:175,176,1b
 enable-ra
 dhcp-range=fd77::,ra-only,64,1h
 `);
-  expect(dnsmasqConf({ ...options, prefix6: undefined })).not.toContain("ra");
+  expect(dnsmasqConf({ ...options, prefix6: undefined })).not.toContain("enable-ra");
 });
 
 test("DHCP events are read from what dnsmasq logs", () => {

@@ -1,0 +1,147 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import {
+  FsSchema,
+  LvSchema,
+  PartitionSchema,
+  type SchemeSpec,
+} from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { checkScheme } from "./scheme-check.ts";
+import { mirror } from "./scheme-fixture.ts";
+
+function faults(change: (scheme: SchemeSpec) => void): string[] {
+  return checkScheme(mirror(change)).map(({ path, message }) => `${path}: ${message}`);
+}
+
+const set = <T extends object>(target: T | undefined, values: Partial<T>) =>
+  Object.assign(target ?? {}, values);
+
+describe("a scheme", () => {
+  it("without faults has none", () => {
+    expect(faults(() => {})).toEqual([]);
+  });
+
+  const table: [string, (scheme: SchemeSpec) => void, string[]][] = [
+    [
+      "with a misspelt device",
+      (s) => set(s.vgs[0], { devices: ["md/oss"] }),
+      ["vgs[0].devices[0]: there is no device `md/oss`; did you mean `md/os`?"],
+    ],
+    [
+      "with a device in the wrong place",
+      (s) => set(s.mds[0], { devices: ["lv/vg0/root"] }),
+      [
+        "mds[0].devices[0]: cannot be used here `lv/vg0/root`; it is one of partition/bios, partition/esp, partition/os",
+        "parteds[0].partitions[2].flags: is raid, but nothing uses `partition/os`; add what does, or remove the flag",
+      ],
+    ],
+    [
+      "with a device used twice",
+      (s) => set(s.fss[2], { device: "lv/vg0/root" }),
+      [
+        "fss[2].device: `lv/vg0/root` is already used by ext4 / (fss[0].device); it cannot be in xfs /srv too",
+      ],
+    ],
+    [
+      "with an unknown selector",
+      (s) => set(s.parteds[0], { disks: "so" }),
+      [
+        "disks[0].id: no parted uses these disks; add one with `disks: os`, or remove them",
+        "parteds[0].disks: there is no disk selector `so`; did you mean `os`?",
+      ],
+    ],
+    [
+      "with an unknown volume group",
+      (s) => set(s.lvs[1], { vg: "vg1" }),
+      [
+        "lvs[1].vg: there is no volume group `vg1`; did you mean `vg0`?",
+        "fss[1].device: there is no device `lv/vg0/swap`; did you mean `lv/vg1/swap`?",
+      ],
+    ],
+    [
+      "with a bad hint",
+      (s) => set(s.disks[0], { hints: { name: "sda" } }),
+      [
+        "disks[0].hints.name: is not a hint: kernel names such as sda change between boots; choose by serial, wwn, by_path, hctl, model or size",
+      ],
+    ],
+    [
+      "with two of a name",
+      (s) => s.lvs.push(create(LvSchema, { name: "root", vg: "vg0", size: "1 GiB" })),
+      ["lvs[3].name: `lv/vg0/root` is already given by lvs[0].name; it must be unique"],
+    ],
+    [
+      "with two of a mount",
+      (s) => set(s.fss[2], { mount: "/" }),
+      ["fss[2].mount: `/` is already given by fss[0].mount; it must be unique"],
+    ],
+    [
+      "without a root",
+      (s) => set(s.fss[0], { mount: "/opt" }),
+      ["fss: none is mounted at /; the image goes there"],
+    ],
+    [
+      "with a root of vfat",
+      (s) => set(s.fss[0], { type: "vfat" }),
+      ["fss[0].type: / is ext4 or xfs; found `vfat`"],
+    ],
+    [
+      "with a mounted swap",
+      (s) => set(s.fss[1], { mount: "/x" }),
+      ["fss[1].mount: swap is not mounted; remove this line"],
+    ],
+    [
+      "with a file system that is not mounted",
+      (s) => set(s.fss[2], { mount: "" }),
+      ["fss[2].mount: is missing: where xfs is to be mounted, such as /srv"],
+    ],
+    [
+      "with two that remain",
+      (s) => set(s.lvs[0], { size: "remaining" }),
+      ["lvs[2].size: only one can have what remains of volume group vg0, and lvs[0].size does already"],
+    ],
+    [
+      "with shares above the whole",
+      (s) => set(s.lvs[0], { size: "95%" }),
+      ["lvs[1].size: with this the shares of volume group vg0 add up to 105%; make them 100% or less"],
+    ],
+    [
+      "with a mirror of one",
+      (s) => set(s.disks[0], { count: 0 }),
+      ["mds[0].devices: RAID 1 needs at least 2 members; found 1. Raise the count of the disks"],
+    ],
+    [
+      "with a flag that its use contradicts",
+      (s) => set(s.parteds[0]?.partitions[2], { flags: ["lvm"] }),
+      ["parteds[0].partitions[2].flags: is lvm, but `partition/os` is used by md/os"],
+    ],
+    [
+      "with an ESP that is not mounted",
+      (s) => s.fss.pop(),
+      [
+        "parteds[0].partitions[1].flags: an ESP needs a file system: add to fss { device: partition/esp, type: vfat, mount: /boot/efi }",
+      ],
+    ],
+    [
+      "that cannot boot",
+      (s) => {
+        s.parteds[0]?.partitions.splice(0, 2);
+        s.fss.pop();
+      },
+      [
+        "parteds: no machine could boot from this: add a partition with the flag bios_grub (1 MiB), or esp, or both",
+      ],
+    ],
+    [
+      "with one file system on two disks",
+      (s) => {
+        s.parteds[0]?.partitions.unshift(create(PartitionSchema, { name: "log", size: "1 GiB" }));
+        s.fss.push(create(FsSchema, { device: "partition/log", type: "ext4", mount: "/var/log" }));
+      },
+      ["fss[4].device: `partition/log` is on 2 disks; put it on an md, or on one disk"],
+    ],
+  ];
+  it.each(table)("%s is refused", (_, change, expected) => {
+    expect(faults(change)).toEqual(expected);
+  });
+});
