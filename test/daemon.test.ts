@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { gunzipSync } from "node:zlib";
 import { credentials } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { EnrollService } from "../proto/gen/muster/v1/agent_pb.ts";
@@ -82,7 +83,7 @@ function operator(): Connection {
 /** What the ramdisk would have: the bundle that the boot server hands out. */
 async function joinBundle(daemon: Started): Promise<string> {
   const base = /"http":"([^"]+)"/.exec(await daemon.says(/the daemon is ready/))?.[1];
-  const image = Buffer.from(await (await fetch(`${base}/join.img`)).arrayBuffer()).toString("latin1");
+  const image = gunzipSync(await (await fetch(`${base}/join.img`)).arrayBuffer()).toString("latin1");
   return /\{"enrollAddress".*?\}(?=\0|$|0707)/s.exec(image)?.[0] ?? "";
 }
 

@@ -10,8 +10,10 @@ const chunkBytes = mib / 2n;
 
 /** Usable size of an array of these members; 0 if they are too small. */
 export function arraySize(level: number, members: bigint[]): bigint {
-  const [smallest = 0n] = [...members].sort((a, b) => (a < b ? -1 : 1));
-  const data = roundDown(smallest - metadataReserve(smallest), mib);
+  const ascending = [...members].sort((a, b) => (a < b ? -1 : 1));
+  const smallest = ascending[0] ?? 0n;
+  // mdadm chooses one data offset for all members, by the size of the one that it looks at first.
+  const data = roundDown(smallest - metadataReserve(ascending.at(-1) ?? 0n), mib);
   if (data <= 0n) return 0n;
   if (level === 10) return roundDown((data * BigInt(members.length)) / 2n, mib);
   return data * dataMembers(level, members.length);

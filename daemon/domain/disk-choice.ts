@@ -49,8 +49,9 @@ function countFault(selector: DiskSelector, wanted: number, found: number, reaso
     found > wanted
       ? "make the hints narrower, for example by serial, wwn or by_path, or raise count"
       : "make the hints wider, lower count, or check the machine";
+  const count = found === 0 ? "none matches" : found === 1 ? "only 1 matches" : `${found} match`;
   return [
-    `disks ${selector.id} (${describeHints(selector.hints)}) needs ${wanted} of this machine's disks, and ${found === 0 ? "none matches" : `${found} match`}; ${remedy}. Its disks:`,
+    `disks ${selector.id} (${describeHints(selector.hints)}) needs ${wanted} of this machine's disks, and ${count}; ${remedy}. Its disks:`,
     ...(reasons.length ? reasons : ["  none"]),
   ].join("\n");
 }

@@ -10,20 +10,24 @@ export function describeContents(disk: Disk): string[] {
 function describe(content: DiskContent): string {
   const { name, type, sizeBytes, fsType, label, mountPoints } = content;
   const what =
-    [kinds[type] ?? type.replace(/^raid(?=\d)/, "RAID "), name].filter(Boolean).join(" ") || "something";
+    [kinds.get(type) ?? type.replace(/^raid(?=\d)/, "RAID "), name].filter(Boolean).join(" ") || "something";
   const facts = [
     sizeBytes ? formatBytes(sizeBytes) : "",
-    systems[fsType] ?? fsType,
+    systems.get(fsType) ?? fsType,
     label ? `"${label}"` : "",
   ];
   if (mountPoints.length) facts.push(`mounted at ${mountPoints.join(" ")}`);
   return [what, ...facts.filter(Boolean)].join(", ");
 }
 
-const kinds: Record<string, string> = { part: "partition", lvm: "volume", crypt: "encrypted volume" };
+const kinds = new Map([
+  ["part", "partition"],
+  ["lvm", "volume"],
+  ["crypt", "encrypted volume"],
+]);
 
-const systems: Record<string, string> = {
-  linux_raid_member: "member of a RAID",
-  LVM2_member: "physical volume of LVM",
-  crypto_LUKS: "encrypted (LUKS)",
-};
+const systems = new Map([
+  ["linux_raid_member", "member of a RAID"],
+  ["LVM2_member", "physical volume of LVM"],
+  ["crypto_LUKS", "encrypted (LUKS)"],
+]);

@@ -7,23 +7,23 @@ export type Hints = Record<string, string>;
 export type HintFault = { hint: string; message: string };
 export type Match = { ok: true } | { ok: false; why: string };
 
-const kinds: Record<string, HintKind> = {
-  model: "text",
-  vendor: "text",
-  serial: "text",
-  size: "number",
-  wwn: "text",
-  rotational: "flag",
-  hctl: "text",
-  by_path: "text",
-  tran: "text",
-};
+const kinds = new Map<string, HintKind>([
+  ["model", "text"],
+  ["vendor", "text"],
+  ["serial", "text"],
+  ["size", "number"],
+  ["wwn", "text"],
+  ["rotational", "flag"],
+  ["hctl", "text"],
+  ["by_path", "text"],
+  ["tran", "text"],
+]);
 
 /** Hints that do not exist or cannot be read. */
 export function checkHints(hints: Hints): HintFault[] {
   const faults: HintFault[] = [];
   for (const [hint, expression] of sorted(hints)) {
-    const kind = kinds[hint];
+    const kind = kinds.get(hint);
     if (kind === undefined) faults.push({ hint, message: unknownHint(hint) });
     else {
       const parsed = parseHint(kind, expression);
@@ -37,7 +37,7 @@ export function checkHints(hints: Hints): HintFault[] {
 export function matchDisk(hints: Hints, disk: Disk): Match {
   const reasons: string[] = [];
   for (const [hint, expression] of sorted(hints)) {
-    const kind = kinds[hint];
+    const kind = kinds.get(hint);
     const parsed = kind ? parseHint(kind, expression) : undefined;
     if (!parsed?.ok) return { ok: false, why: `the hint ${hint} cannot be read` };
     const values = valuesOf(hint, disk);
@@ -61,7 +61,7 @@ function unknownHint(hint: string): string {
   if (hint === "name") {
     return "is not a hint: kernel names such as sda change between boots; choose by serial, wwn, by_path, hctl, model or size";
   }
-  return `there is no such hint${hintFor(hint, Object.keys(kinds))}`;
+  return `there is no such hint${hintFor(hint, [...kinds.keys()])}`;
 }
 
 // An absent value is "", which a disk never matches but by an operator that says so (s!=).

@@ -36,6 +36,13 @@ describe("a machine that joins", () => {
     expect(bootAnswer(decision.state, machine)).toBe("ramdisk");
   });
 
+  it("is not taken for another board whose UUID is as empty as its own", () => {
+    const zero = "00000000-0000-0000-0000-000000000000";
+    discover(decision, { ...machine, uuid: zero });
+    discover(decision, { ...machine, uuid: zero, mac: "52:54:00:00:00:02" });
+    expect([...decision.state.nodes.keys()]).toEqual(["node-525400000001", "node-525400000002"]);
+  });
+
   it("gets the name that its manifest gave to its MAC", () => {
     declare({ name: "n1", state: Node_State.DISCOVERED, spec: { name: "n1", macs: [mac] } });
     expect(ask(key("a"))).toEqual({ outcome: "wait", node: "n1", code: "AAAA-AAAA" });

@@ -97,10 +97,15 @@ export function approvalCode(keyDigest: string): string {
 
 /** The UUID decides; MACs help where the firmware gives none, and for a machine that was declared by MAC. */
 function findNode(state: State, { uuid, macs }: { uuid: string; macs: string[] }): Node | undefined {
-  const byUuid = uuid
+  const byUuid = isUnique(uuid)
     ? [...state.nodes.values()].find(({ fingerprint }) => fingerprint?.systemUuid === uuid)
     : undefined;
   return byUuid ?? macs.map((mac) => state.nodeByMac(mac)).find((node) => node !== undefined);
+}
+
+/** Cheap boards have a UUID of all zeros, or of all ones. */
+function isUnique(uuid: string): boolean {
+  return /[1-9a-e]/.test(uuid);
 }
 
 function newNode(fingerprint: Fingerprint): Node {

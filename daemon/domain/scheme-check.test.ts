@@ -31,7 +31,7 @@ describe("a scheme", () => {
       "with a device in the wrong place",
       (s) => set(s.mds[0], { devices: ["lv/vg0/root"] }),
       [
-        "mds[0].devices[0]: cannot be used here `lv/vg0/root`; it is one of partition/bios, partition/esp, partition/os",
+        "mds[0].devices[0]: `lv/vg0/root` cannot be used here; it is one of partition/bios, partition/esp, partition/os",
         "parteds[0].partitions[2].flags: is raid, but nothing uses `partition/os`; add what does, or remove the flag",
       ],
     ],

@@ -26,11 +26,13 @@ function checkReferences(scheme: SchemeSpec, uses: Use[], report: Report): void 
   };
   uses.forEach(({ path, device, by, owner }, i) => {
     if (!known[by].includes(device)) {
-      const misplaced = known.fs.includes(device) ? "cannot be used here" : "there is no device";
-      report(path, `${misplaced} \`${device}\`${hintFor(device, known[by])}`);
+      const wrong = known.fs.includes(device)
+        ? `\`${device}\` cannot be used here`
+        : `there is no device \`${device}\``;
+      report(path, `${wrong}${hintFor(device, known[by])}`);
       return;
     }
-    const other = uses.slice(0, i).find((use) => use.device === device);
+    const other = uses.slice(0, i).find((use) => use.device === device && known[use.by].includes(device));
     if (other)
       report(
         path,

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { pino } from "pino";
 import { expect, test, vi } from "vitest";
 import { superviseChild } from "./child.ts";
@@ -21,6 +24,21 @@ test("a child that dies is started again, and stays ended when it is stopped", a
   await vi.waitFor(() => expect(pids).toHaveLength(2));
   await child[Symbol.asyncDispose]();
   expect(() => process.kill(pids[1] ?? 0, 0)).toThrow("ESRCH");
+});
+
+test("it can be stopped in the middle of a restart", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "muster-child-"));
+  const pids: number[] = [];
+  const slowSecondStart = `echo pid $$; [ -e ${directory}/again ] && sleep 0.3; touch ${directory}/again; echo up; exec sleep 60`;
+  const child = await shell(
+    slowSecondStart,
+    (line) => line.startsWith("pid") && pids.push(Number(line.slice(4))),
+  );
+  process.kill(pids[0] ?? 0, "SIGKILL");
+  await vi.waitFor(() => expect(pids).toHaveLength(2));
+  await child[Symbol.asyncDispose]();
+  expect(() => process.kill(pids[1] ?? 0, 0)).toThrow("ESRCH");
+  await rm(directory, { recursive: true });
 });
 
 test("a child that does not come up says what it said", async () => {

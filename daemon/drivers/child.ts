@@ -52,6 +52,7 @@ export async function superviseChild(options: ChildOptions): Promise<AsyncDispos
         options.log.error(error.message);
         return child;
       });
+      if (stop.signal.aborted) return;
     }
   })();
   return {

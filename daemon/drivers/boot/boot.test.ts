@@ -1,6 +1,9 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text as readAll } from "node:stream/consumers";
+import { gunzipSync } from "node:zlib";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { BootingMachine } from "../../domain/ports.ts";
@@ -89,7 +92,8 @@ test("kernel and ramdisk are sent whole or in parts", async () => {
 });
 
 test("the join bundle comes as an initrd", async () => {
-  const archive = await text("/join.img");
+  const image = await fetch(`${server.httpBase}/join.img`);
+  const archive = gunzipSync(Buffer.from(await image.arrayBuffer())).toString();
   expect(archive).toContain("etc/muster/join.json\0");
   expect(archive).toContain('{"joinToken":"t"}');
 });
@@ -98,6 +102,13 @@ test("there is nothing else to be had", async () => {
   expect((await fetch(`${server.httpBase}/../pki/ca.key`)).status).toBe(404);
   expect((await fetch(`${server.httpBase}/node.ipxe`)).status).toBe(404);
   expect((await fetch(`${server.httpBase}/boot.ipxe`, { method: "POST" })).status).toBe(405);
+});
+
+test("a request that is no URL is refused and harms nobody", async () => {
+  const { hostname, port } = new URL(server.httpBase);
+  const socket = connect(Number(port), hostname);
+  socket.end("GET // HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  expect(await readAll(socket)).toMatch(/^HTTP\/1\.1 400 /);
 });
 
 test("a port that is taken is said", async () => {

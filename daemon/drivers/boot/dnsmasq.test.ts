@@ -48,18 +48,18 @@ dhcp-range=fd77::,ra-only,64,1h
 
 test("DHCP events are read from what dnsmasq logs", () => {
   const mac = "52:54:00:77:00:10";
-  expect(parseDhcpEvent(`dnsmasq-dhcp: 866413139 DHCPDISCOVER(br0) ${mac} `)).toEqual({
+  expect(parseDhcpEvent(`dnsmasq-dhcp[14486]: 3988393048 DHCPDISCOVER(br0) ${mac} `)).toEqual({
     kind: "discover",
     mac,
     address: "",
   });
-  expect(parseDhcpEvent(`dnsmasq-dhcp: 866413139 DHCPOFFER(br0) 10.77.0.125 ${mac} `)).toEqual({
+  expect(parseDhcpEvent(`dnsmasq-dhcp[14486]: 3988393048 DHCPOFFER(br0) 10.77.0.125 ${mac} `)).toEqual({
     kind: "offer",
     mac,
     address: "10.77.0.125",
   });
-  expect(parseDhcpEvent(`dnsmasq-dhcp: DHCPACK(br0) 10.77.0.125 ${mac} n1`)?.kind).toBe("ack");
-  expect(parseDhcpEvent("dnsmasq-dhcp: 866413139 client provides name: x")).toBeUndefined();
+  expect(parseDhcpEvent(`dnsmasq-dhcp[14486]: DHCPACK(br0) 10.77.0.125 ${mac} n1`)?.kind).toBe("ack");
+  expect(parseDhcpEvent("dnsmasq-dhcp[14486]: 3988393048 client provides name: x")).toBeUndefined();
   expect(parseDhcpEvent("dnsmasq-tftp: sent /s/boot/tftp/undionly.kpxe to 10.77.0.125")).toBeUndefined();
 });
 

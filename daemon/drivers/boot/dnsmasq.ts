@@ -1,4 +1,6 @@
 // dnsmasq as the daemon's child: what it needs before it can start, what it says while it runs.
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
 import { copyFile, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -6,6 +8,8 @@ import type { Logger } from "pino";
 import { ChildStartError, superviseChild } from "../child.ts";
 import { errorCode, writeFileAtomic } from "../files.ts";
 import { type DnsmasqOptions, dnsmasqConf } from "./dnsmasq-conf.ts";
+
+const tftpPort = 69;
 
 export type DhcpEvent = {
   kind: "discover" | "offer" | "request" | "ack" | "nak";
@@ -23,6 +27,7 @@ export async function startDnsmasq(
   await endPredecessor(options.pidFile, options.confFile);
   await writeFileAtomic(options.confFile, dnsmasqConf(options));
   try {
+    await assertFree(options.address, tftpPort);
     return await superviseChild({
       command: "dnsmasq",
       args: ["-k", "-C", options.confFile, "--user=root", "--log-facility=-"],
@@ -65,10 +70,12 @@ export async function makeTftpRoot(directory: string, ipxeDirectory = "/usr/lib/
 
 export function startFault(error: unknown, networkInterface: string): string {
   if (!(error instanceof Error)) return String(error);
+  if (errorCode(error) === "EADDRNOTAVAIL")
+    return `${error.message}; give ${networkInterface} that address first`;
   if (errorCode(error.cause) === "ENOENT")
     return "dnsmasq is not installed; install the package dnsmasq-base";
-  const said = error instanceof ChildStartError ? error.lines.join("\n") : "";
-  if (/Address already in use/.test(said)) {
+  const said = error instanceof ChildStartError ? error.lines.join("\n") : error.message;
+  if (/Address already in use|EADDRINUSE/.test(said)) {
     return (
       "another DHCP or TFTP server holds port 67 or 69 (see: ss -ulpn 'sport = 67 or sport = 69'); stop it, or " +
       "start the daemon without network boot"
@@ -77,8 +84,20 @@ export function startFault(error: unknown, networkInterface: string): string {
   if (/unknown interface|No such device/.test(said)) {
     return `there is no interface ${networkInterface} here; see: ip link`;
   }
-  if (/permission denied|Operation not permitted/i.test(said)) return "not allowed; run the daemon as root";
+  if (/permission denied|Operation not permitted|EACCES/i.test(said))
+    return "not allowed; run the daemon as root";
   return error.message;
+}
+
+// Several dnsmasq share their ports without a word and then answer by turns: look before starting one more.
+async function assertFree(address: string, port: number): Promise<void> {
+  const probe = createSocket("udp4");
+  try {
+    probe.bind({ address, port, exclusive: true });
+    await once(probe, "listening");
+  } finally {
+    probe.close();
+  }
 }
 
 // A daemon that was killed could not stop its dnsmasq, which then still holds the ports. The pid file may be

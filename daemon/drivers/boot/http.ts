@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { gzipSync } from "node:zlib";
 import type { Logger } from "pino";
 import type { BootingMachine, BootPolicy } from "../../domain/ports.ts";
 import { errorCode } from "../files.ts";
@@ -41,7 +42,8 @@ type Answer =
 
 export function createBootHttpServer(options: BootHttpOptions): Server {
   return createServer((request, response) => {
-    const url = new URL(request.url ?? "/", "http://boot");
+    const url = URL.parse(request.url ?? "/", "http://boot");
+    if (!url) return response.writeHead(400).end();
     const machine = machineOf(url, request);
     const note = (decision?: BootRequest["decision"]) => {
       const noted = {
@@ -121,13 +123,17 @@ async function nodeScript(options: BootHttpOptions, machine: BootingMachine): Pr
   return { text: notBuiltScript(options.base(), missing), decision: "wait" };
 }
 
-/** The second initrd: what the agent needs to find and trust the daemon. */
+/**
+ * The second initrd: what the agent needs to find and trust the daemon. Compressed, because the kernel's EFI stub
+ * puts it right behind the first and a plain archive would have to start at a multiple of 4 bytes.
+ */
 export function joinArchive(joinBundle: string): Uint8Array {
-  return cpioArchive([
+  const archive = cpioArchive([
     { path: "etc", mode: 0o755, directory: true },
     { path: "etc/muster", mode: 0o755, directory: true },
     { path: "etc/muster/join.json", mode: 0o600, content: Buffer.from(joinBundle) },
   ]);
+  return gzipSync(archive);
 }
 
 async function sendFile(
