@@ -20,7 +20,7 @@ describe("checkMessage", () => {
     ]);
     const upload = create(UploadFileActionSchema, { path: "motd", mode: "9" });
     expect(checkMessage(UploadFileActionSchema, upload)).toEqual([
-      { field: "path", description: "matches `^/[^\\x00]+$`; found `motd`" },
+      { field: "path", description: "is an absolute path such as /etc/motd; found `motd`" },
       { field: "mode", description: 'is an octal file mode such as "0644"; found `9`' },
     ]);
   });

@@ -32,7 +32,8 @@ export function decodeManifests(files: ManifestFile[]): { documents: DecodedDocu
       return { line, column: col };
     };
     // Duplicate keys are found by the reader, which knows their field paths.
-    const parsed = parseAllDocuments(file.content, {
+    // A byte order mark is no column.
+    const parsed = parseAllDocuments(file.content.replace(/^\uFEFF/, ""), {
       lineCounter: lines,
       prettyErrors: false,
       uniqueKeys: false,
@@ -67,7 +68,8 @@ type Decoded =
   | { faults: []; manifest: Manifest; positions: Positions };
 
 function decodeDocument(document: Document.Parsed): Decoded {
-  const broken = [...document.errors, ...document.warnings];
+  // One mistake of syntax brings many after it; the first few say what there is to say.
+  const broken = [...document.errors, ...document.warnings].slice(0, 5);
   if (broken.length) {
     return {
       faults: broken.map((error) => ({ offset: error.pos[0], path: "", message: plain(error.message) })),

@@ -134,6 +134,9 @@ export class MessageReader {
     for (const { key, value, valueOffset } of this.entries(pairs, parent.path)) {
       const place = { path: [...parent.path, key], positions: parent.positions.add(key, valueOffset) };
       const read = this.#value(map.field(), this.#resolve(value), place);
+      // A JavaScript object would lose this key silently.
+      if (key === "__proto__")
+        this.#fault(valueOffset, place.path, "cannot be used as a name; choose another");
       this.#put(read, valueOffset, place, (item) => map.set(key, item));
     }
   }
