@@ -6,7 +6,7 @@ export type RunOptions = {
   input?: string;
   env?: Record<string, string>;
   cwd?: string;
-  /** Milliseconds; 5 minutes if absent. The program's whole process group is killed then. */
+  /** Milliseconds; 5 minutes if absent, Infinity for none. The program's whole process group is killed then. */
   timeoutMs?: number;
   /** Exit codes that are no failure; only 0 if absent. */
   okCodes?: number[];
@@ -33,6 +33,10 @@ export class CommandError extends Error {
 }
 
 const defaultTimeoutMs = 5 * 60_000;
+/** How long outputs are read after the program has ended. */
+const lingerMs = 2_000;
+/** Longer lines are logged in pieces. */
+const lineLimit = 64 << 10;
 /** What one command may keep in memory of each output; the log has it all. */
 const captureLimit = 4 << 20;
 
@@ -49,13 +53,17 @@ export function createRunner(log: LogSink): Runner {
         cwd: options.cwd,
         env: { ...process.env, LC_ALL: "C", ...options.env },
       });
+      // A daemon that the program leaves behind may hold its outputs open for ever.
+      let lingering: NodeJS.Timeout | undefined;
       let ended = "";
       const end = (why: string) => {
         ended ||= why;
         if (child.pid) killGroup(child.pid);
       };
       const timeoutMs = options.timeoutMs ?? defaultTimeoutMs;
-      const timer = setTimeout(() => end(`took longer than ${timeoutMs / 1000} s`), timeoutMs);
+      const timer = Number.isFinite(timeoutMs)
+        ? setTimeout(() => end(`took longer than ${timeoutMs / 1000} s`), timeoutMs)
+        : undefined;
       const onAbort = () => end("was cancelled");
       options.signal?.addEventListener("abort", onAbort);
       if (options.signal?.aborted) onAbort();
@@ -65,11 +73,18 @@ export function createRunner(log: LogSink): Runner {
       child.stdin.end(options.input ?? "");
       const cleanUp = () => {
         clearTimeout(timer);
+        clearTimeout(lingering);
         options.signal?.removeEventListener("abort", onAbort);
       };
       child.on("error", (error) => {
         cleanUp();
         reject(new CommandError(`${program} could not be started: ${error.message}`, -1));
+      });
+      child.on("exit", () => {
+        lingering = setTimeout(() => {
+          child.stdout.destroy();
+          child.stderr.destroy();
+        }, lingerMs);
       });
       child.on("close", (code, signal) => {
         cleanUp();
@@ -92,10 +107,17 @@ function capture(stream: NodeJS.ReadableStream, log: LogSink): () => string {
     const lines = (line + chunk).split("\n");
     line = lines.pop() ?? "";
     for (const whole of lines) log(whole);
+    if (line.length > lineLimit) {
+      log(line);
+      line = "";
+    }
   });
-  stream.on("end", () => {
+  const flush = () => {
     if (line) log(line);
-  });
+    line = "";
+  };
+  stream.on("end", flush);
+  stream.on("close", flush); // without an end when it was destroyed
   return () => text;
 }
 

@@ -1,0 +1,117 @@
+// `lsblk -J -O -b` as disks with what is on them.
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
+import { type Disk, type DiskContentSchema, DiskSchema } from "../../proto/gen/muster/v1/inventory_pb.ts";
+
+/** Links below /dev/disk and attributes of sysfs, by the disk's kernel name. */
+export type DiskExtras = {
+  byId: ReadonlyMap<string, string[]>;
+  byPath: ReadonlyMap<string, string[]>;
+  /** What lsblk leaves empty when udev knows nothing: virtio disks have their serial only here. */
+  serials: ReadonlyMap<string, string>;
+};
+
+type Device = {
+  name: string;
+  kname?: string | null;
+  type: string;
+  size: number;
+  model?: string | null;
+  vendor?: string | null;
+  serial?: string | null;
+  wwn?: string | null;
+  hctl?: string | null;
+  tran?: string | null;
+  subsystems?: string | null;
+  rota?: boolean;
+  rm?: boolean;
+  ro?: boolean;
+  "log-sec"?: number;
+  "phy-sec"?: number;
+  fstype?: string | null;
+  label?: string | null;
+  partlabel?: string | null;
+  uuid?: string | null;
+  mountpoints?: (string | null)[];
+  children?: Device[];
+};
+
+type Content = MessageInitShape<typeof DiskContentSchema>;
+
+/** lsblk calls these disks too, but no operating system is installed on them. */
+const notInstallable = /^(ram|zram|nbd|fd|sr|zd)\d/;
+
+export function parseLsblk(text: string, extras: DiskExtras, includeLoop = false): Disk[] {
+  const { blockdevices } = JSON.parse(text) as { blockdevices: Device[] };
+  return blockdevices
+    .filter(({ type, name, size }) => {
+      if (!size || notInstallable.test(name)) return false;
+      return type === "disk" || (includeLoop && type === "loop");
+    })
+    .map((device) => diskOf(device, extras));
+}
+
+function diskOf(device: Device, extras: DiskExtras): Disk {
+  const name = device.kname ?? device.name;
+  return create(DiskSchema, {
+    name,
+    model: clean(device.model),
+    vendor: clean(device.vendor),
+    serial: clean(device.serial) || (extras.serials.get(name) ?? ""),
+    wwn: clean(device.wwn),
+    hctl: clean(device.hctl),
+    tran: clean(device.tran) || transportOf(device),
+    sizeBytes: BigInt(device.size),
+    rotational: device.rota ?? false,
+    removable: device.rm ?? false,
+    readOnly: device.ro ?? false,
+    logicalSectorBytes: device["log-sec"] ?? 512,
+    physicalSectorBytes: device["phy-sec"] ?? 512,
+    byId: extras.byId.get(name) ?? [],
+    byPath: extras.byPath.get(name) ?? [],
+    contents: contentsOf(device),
+    bootMedium: holdsRoot(device),
+  });
+}
+
+/** A file system or RAID member on the whole disk is content too; it is named like its disk, without parent. */
+function contentsOf(device: Device): Content[] {
+  const found = new Map<string, Content>();
+  if (device.fstype) found.set(device.name, contentOf(device, ""));
+  const visit = (parent: Device) => {
+    for (const child of parent.children ?? []) {
+      found.set(`${parent.name} ${child.name}`, contentOf(child, parent.name));
+      visit(child);
+    }
+  };
+  visit(device);
+  return [...found.values()];
+}
+
+function contentOf(device: Device, parent: string): Content {
+  return {
+    name: device.name,
+    type: device.type,
+    sizeBytes: BigInt(device.size),
+    fsType: clean(device.fstype),
+    label: clean(device.label) || clean(device.partlabel),
+    uuid: clean(device.uuid),
+    parent,
+    mountPoints: mountPoints(device),
+  };
+}
+
+function holdsRoot(device: Device): boolean {
+  return mountPoints(device).includes("/") || (device.children ?? []).some(holdsRoot);
+}
+
+function mountPoints(device: Device): string[] {
+  return (device.mountpoints ?? []).filter((point) => point !== null);
+}
+
+function transportOf({ subsystems }: Device): string {
+  return subsystems?.split(":").includes("virtio") ? "virtio" : "";
+}
+
+function clean(value: string | null | undefined): string {
+  return value?.trim() ?? "";
+}
