@@ -1,166 +1,12 @@
-// Whole deployments through the real engine and store, with the agents, drivers and clock played by the test.
+// Whole deployments through the real engine and store.
 import { create } from "@bufbuild/protobuf";
-import { MemoryLevel } from "memory-level";
-import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import {
-  HelloSchema,
-  StepResult_Outcome as Outcome,
-  StepResultSchema,
-} from "../../proto/gen/muster/v1/agent_pb.ts";
-import { ClusterSchema } from "../../proto/gen/muster/v1/cluster_pb.ts";
-import {
-  Deployment_State,
-  PlannedStepSchema,
-  PlanSchema,
-  Step_State,
-} from "../../proto/gen/muster/v1/deployment_pb.ts";
-import {
-  BootTarget,
-  Environment,
-  Node_State,
-  NodeSchema,
-  PowerState,
-} from "../../proto/gen/muster/v1/node_pb.ts";
-import type { Effect } from "../domain/decision.ts";
-import { retryDeployment, startDeployment, stopDeployment } from "../domain/deploy.ts";
-import { gone, hello, powerDone, powerRead, restarted, result, tick } from "../domain/report.ts";
-import { put } from "../domain/state.ts";
-import { provisioningTasks } from "../domain/tasks.ts";
-import { type Database, Store } from "../state/store.ts";
-import { Engine } from "./engine.ts";
-
-const digest = "d".repeat(64);
-
-class World {
-  nowMs = 1_000_000;
-  readonly effects: Effect[] = [];
-  readonly database: Database = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
-  engine!: Engine;
-  store!: Store;
-
-  /** Nodes n1.., each with the provisioning steps and `configure`; n2's waits for n1's. */
-  static async start(nodes: string[], retries = 0): Promise<World> {
-    const world = new World();
-    await world.open();
-    await world.engine.decide((decision) => {
-      for (const name of nodes) {
-        const node = create(NodeSchema, { name, state: Node_State.AVAILABLE, keyDigest: "k" });
-        decision.change(put({ case: "node", value: node }));
-      }
-      const cluster = create(ClusterSchema, { name: "demo", spec: { name: "demo" } });
-      decision.change(put({ case: "cluster", value: cluster }));
-      startDeployment(decision, cluster, plan(nodes, retries));
-    });
-    return world;
-  }
-
-  async open(): Promise<void> {
-    this.store = await Store.open(this.database);
-    this.engine = new Engine({
-      store: this.store,
-      clock: () => this.nowMs,
-      log: pino({ level: "silent" }),
-      act: (effects) => this.effects.push(...effects),
-      publish: () => {},
-      fatal: (error) => {
-        throw error;
-      },
-    });
-  }
-
-  take(): Effect[] {
-    return this.effects.splice(0);
-  }
-
-  step(name: string) {
-    const step = this.engine.state.step(`demo-1/${name}`);
-    if (!step) throw new Error(`no step ${name}`);
-    return step;
-  }
-
-  node(name: string) {
-    const node = this.engine.state.nodes.get(name);
-    if (!node) throw new Error(`no node ${name}`);
-    return node;
-  }
-
-  deployment() {
-    return this.engine.state.deployment("demo");
-  }
-
-  hello(name: string, bootId: string, fields: Parameters<typeof create<typeof HelloSchema>>[1] = {}) {
-    const message = create(HelloSchema, { environment: Environment.BOOTSTRAP, bootId, ...fields } as never);
-    return this.engine.decide((decision) => hello(decision, this.node(name), message));
-  }
-
-  installed(name: string, bootId: string, fields: { hostname?: string; imageDigest?: string } = {}) {
-    const installed = {
-      hostname: name,
-      rootDevice: "/dev/mapper/vg0-root",
-      imageDigest: digest,
-      bootId,
-      ...fields,
-    };
-    return this.hello(name, bootId, { environment: Environment.INSTALLED, installed } as never);
-  }
-
-  succeed(name: string) {
-    return this.finish(name, { outcome: Outcome.SUCCEEDED, result: "done" });
-  }
-
-  finish(name: string, fields: { outcome: Outcome; reason?: string; result?: string }) {
-    const { node, token } = this.step(name);
-    return this.engine.decide((decision) =>
-      result(decision, node, create(StepResultSchema, { token, ...fields })),
-    );
-  }
-
-  gone(name: string) {
-    return this.engine.decide((decision) => gone(decision, this.node(name)));
-  }
-
-  async passes(ms: number) {
-    this.nowMs += ms;
-    await this.engine.decide(tick);
-  }
-
-  /** From the ramdisk's hello to the reboot. */
-  async provision(name: string) {
-    await this.hello(name, `${name}-ramdisk`);
-    for (const task of ["partition", "image", "seed", "bootloader"]) await this.succeed(`${name}/${task}`);
-    await this.succeed(`${name}/reboot`);
-    await this.gone(name);
-  }
-}
-
-function plan(nodes: string[], retries: number) {
-  const steps = nodes.flatMap((node) => {
-    const tasks = [...provisioningTasks, "configure"];
-    return tasks.map((task, index) => {
-      const requires = index ? [`${node}/${tasks[index - 1]}`] : [];
-      if (node === "n2" && task === "configure") requires.push("n1/configure");
-      return create(PlannedStepSchema, {
-        id: `${node}/${task}`,
-        node,
-        task,
-        requires,
-        timeout: { seconds: 600n },
-        retries: task === "configure" ? retries : 0,
-        action: {
-          kind:
-            task === "reboot"
-              ? {
-                  case: "reboot",
-                  value: { hostname: node, rootDevice: "/dev/mapper/vg0-root", imageDigest: digest },
-                }
-              : { case: "shell", value: { command: task } },
-        },
-      });
-    });
-  });
-  return create(PlanSchema, { cluster: "demo", hash: "h", nodes: nodes.map((node) => ({ node })), steps });
-}
+import { StepResult_Outcome as Outcome, StepResultSchema } from "../../proto/gen/muster/v1/agent_pb.ts";
+import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { BootTarget, Node_State, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
+import { stopDeployment } from "../domain/deploy.ts";
+import { powerDone, powerRead, restarted, result } from "../domain/report.ts";
+import { World } from "./deployment-world.ts";
 
 describe("a deployment", () => {
   it("goes from the network boot over the reboot to the last task", async () => {
@@ -260,7 +106,7 @@ describe("a deployment", () => {
     expect(world.deployment()?.state).toBe(Deployment_State.FAILED);
 
     world.take();
-    await retry(world);
+    await world.retry();
     expect(world.take()).toEqual([{ do: "bootRamdisk", step: "demo-1/n1/bootstrap", node: "n1" }]);
     await world.hello("n1", "boot-2");
     expect(world.step("n1/partition")).toMatchObject({ state: Step_State.SUCCEEDED, attempt: 1 });
@@ -318,7 +164,7 @@ describe("a deployment", () => {
     const world = await World.start(["n1"]);
     await world.hello("n1", "boot");
     await world.finish("n1/partition", { outcome: Outcome.FAILED, reason: "x" });
-    await retry(world);
+    await world.retry();
     world.take();
     const old = create(StepResultSchema, { token: "demo-1/n1/partition/1", outcome: Outcome.SUCCEEDED });
     await world.engine.decide((decision) => result(decision, "n1", old));
@@ -361,7 +207,7 @@ describe("a deployment", () => {
     await world.succeed("n1/partition");
     expect(world.deployment()?.state).toBe(Deployment_State.STOPPED);
     expect(world.step("n1/image").state).toBe(Step_State.PENDING);
-    await retry(world);
+    await world.retry();
     expect(world.step("n1/image").state).toBe(Step_State.RUNNING);
   });
 
@@ -377,10 +223,3 @@ describe("a deployment", () => {
     expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
   });
 });
-
-async function retry(world: World) {
-  await world.engine.decide((decision) => {
-    const deployment = decision.state.deployment("demo");
-    if (deployment) retryDeployment(decision, deployment);
-  });
-}
