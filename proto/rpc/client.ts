@@ -10,11 +10,11 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import {
-  type CallOptions as GrpcCallOptions,
   type ChannelCredentials,
   type ChannelOptions,
   type ClientDuplexStream,
   type ClientReadableStream,
+  type CallOptions as GrpcCallOptions,
   Client as GrpcClient,
   Metadata,
 } from "@grpc/grpc-js";

@@ -1,10 +1,10 @@
-import { Server, ServerCredentials, credentials } from "@grpc/grpc-js";
+import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { AgentService } from "../gen/muster/v1/agent_pb.ts";
 import { NodeService } from "../gen/muster/v1/node_pb.ts";
 import { Connection } from "./client.ts";
 import { type Handlers, serve } from "./server.ts";
-import { RpcError, codes } from "./status.ts";
+import { codes, RpcError } from "./status.ts";
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -15,7 +15,10 @@ const refuse = async (): Promise<never> => {
   throw new RpcError(codes.UNIMPLEMENTED, "not in this test");
 };
 
-async function connect(node: Partial<Handlers<typeof NodeService>>, agent: Partial<Handlers<typeof AgentService>>) {
+async function connect(
+  node: Partial<Handlers<typeof NodeService>>,
+  agent: Partial<Handlers<typeof AgentService>>,
+) {
   const server = new Server();
   serve(server, NodeService, {
     listNodes: refuse,
@@ -36,7 +39,10 @@ async function connect(node: Partial<Handlers<typeof NodeService>>, agent: Parti
     ),
   );
   const connection = new Connection(`127.0.0.1:${port}`, credentials.createInsecure());
-  cleanups.push(() => server.forceShutdown(), () => connection[Symbol.dispose]());
+  cleanups.push(
+    () => server.forceShutdown(),
+    () => connection[Symbol.dispose](),
+  );
   return { nodes: connection.client(NodeService), agent: connection.client(AgentService) };
 }
 
