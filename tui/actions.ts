@@ -1,0 +1,82 @@
+// What keys do to the world: which question comes first, which call is made, what is said about it after.
+import { RpcError } from "../proto/rpc/status.ts";
+import type { Operator } from "./client.ts";
+import { clean, plural } from "./format.ts";
+import { type Command, deploymentFor, type Place } from "./keymap.ts";
+import type { Tone } from "./words.ts";
+
+export type Notice = { text: string; tone: Tone; until?: number };
+
+export type Call =
+  | { verb: "approve"; node: string }
+  | { verb: "retry"; deployment: string }
+  | { verb: "stop"; deployment: string };
+
+export type Prompt =
+  | { kind: "filter"; label: string; text: string }
+  /** Needs no question. */
+  | { kind: "now"; label: string; text: string; call: Call }
+  | { kind: "confirm"; label: string; text: string; wanted: string; call: Call }
+  /** Shows a plan and wants the cluster's name typed. */
+  | { kind: "plan"; label: string; text: string; wanted: string; cluster: string; hash: string };
+
+export function actionPrompt(command: Command, { target, world }: Place): Prompt | undefined {
+  if (!target) return undefined;
+  const deployment = deploymentFor(world, target)?.name ?? "";
+  switch (command) {
+    case "approve":
+      return { kind: "now", label: "", text: "", call: { verb: "approve", node: target.name } };
+    case "retry":
+      return { kind: "now", label: "", text: "", call: { verb: "retry", deployment } };
+    case "stop": {
+      const label = `stop ${deployment}? running steps finish, no other starts. y or Esc: `;
+      return { kind: "confirm", label, text: "", wanted: "y", call: { verb: "stop", deployment } };
+    }
+    case "deploy": {
+      const { name } = target;
+      const label = `Type ${name} to wipe these disks and deploy, Esc to leave: `;
+      return { kind: "plan", label, text: "", wanted: name, cluster: name, hash: "" };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** Makes the call; never throws. `open` is a deployment to show now. */
+export async function submit(prompt: Prompt, operator: Operator): Promise<{ notice: Notice; open?: string }> {
+  try {
+    if (prompt.kind === "plan") {
+      const request = { cluster: prompt.cluster, planHash: prompt.hash };
+      const { deployment } = await operator.deployments.startDeployment(request);
+      return { notice: { text: `${deployment?.name} started`, tone: "ok" }, open: deployment?.name };
+    }
+    const text = prompt.kind === "filter" ? "" : await call(prompt.call, operator);
+    return { notice: { text, tone: "ok" } };
+  } catch (error) {
+    return { notice: failure(error) };
+  }
+}
+
+async function call(wanted: Call, { nodes, deployments }: Operator): Promise<string> {
+  switch (wanted.verb) {
+    case "approve":
+      await nodes.approveNode({ name: wanted.node });
+      return `${wanted.node} approved`;
+    case "retry": {
+      const { steps } = await deployments.retryDeployment({ name: wanted.deployment });
+      return `${wanted.deployment} goes on: ${plural(steps, "step")} again`;
+    }
+    case "stop":
+      await deployments.stopDeployment({ name: wanted.deployment });
+      return `${wanted.deployment} stops when its running steps have finished`;
+  }
+}
+
+/** An error in the one line that there is room for; the CLI has the rest. */
+export function failure(error: unknown): Notice {
+  const rpc = RpcError.from(error);
+  const details = rpc.violations.map(
+    ({ subject, description }) => `${subject}: ${description.split("\n")[0]}`,
+  );
+  return { text: clean([rpc.message, ...details].join("; ")), tone: "fail" };
+}

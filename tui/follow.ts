@@ -1,0 +1,133 @@
+// Follows one deployment as lines: one per change of a step, node or the deployment itself, and where the
+// running steps stand every few seconds. Pure: takes what the feed brings and says what to print.
+import { type Deployment, type Step, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { type Node, Node_State } from "../proto/gen/muster/v1/node_pb.ts";
+import type { WatchResponse } from "../proto/gen/muster/v1/watch_pb.ts";
+import { clean, clock, elapsed, formatProgress, plural } from "./format.ts";
+import { applyResponse, emptyWorld, stepsOf, type World } from "./model.ts";
+import type { FeedItem } from "./watch.ts";
+import { countSteps, deploymentState, hasEnded, nodeState, stepState } from "./words.ts";
+
+const progressIntervalMs = 5000;
+
+export class Follower {
+  readonly #name: string;
+  readonly #now: () => number;
+  #world: World = emptyWorld();
+  /** What was printed last of each thing, so that a repeated snapshot prints nothing twice. */
+  readonly #printed = new Map<string, string>();
+  readonly #progressAt = new Map<string, number>();
+
+  constructor(deployment: string, now: () => number) {
+    this.#name = deployment;
+    this.#now = now;
+  }
+
+  /** The deployment as it ended; undefined while it has not, or is not yet known. */
+  get ended(): Deployment | undefined {
+    const deployment = this.#world.deployments.get(this.#name);
+    return this.#world.complete && deployment && hasEnded(deployment.state) ? deployment : undefined;
+  }
+
+  get missing(): boolean {
+    return this.#world.complete && !this.#world.deployments.has(this.#name);
+  }
+
+  /** The lines to print for one item of the feed. */
+  take(item: FeedItem): string[] {
+    if (item.kind === "broken") {
+      return this.#once(
+        "connection",
+        `connection to the daemon lost, trying again: ${clean(item.error.message)}`,
+      );
+    }
+    if (item.kind === "restart") {
+      this.#world = emptyWorld();
+      return [];
+    }
+    const back = this.#printed.delete("connection") ? [this.#line("connected again")] : [];
+    return [...back, ...this.#message(item.response)];
+  }
+
+  #message(response: WatchResponse): string[] {
+    const { change } = response;
+    applyResponse(this.#world, response);
+    if (!this.#world.complete) return [];
+    if (change.case === "snapshotEnd") return this.#snapshotLines();
+    if (change.case === "progress") return this.#progressLines(change.value.step);
+    if (change.case !== "put") return [];
+    const { kind } = change.value;
+    if (kind.case === "step" && kind.value.deployment === this.#name) return this.#stepLines(kind.value);
+    if (kind.case === "node") return this.#nodeLines(kind.value);
+    if (kind.case === "deployment" && kind.value.name === this.#name) return this.#waitLines(kind.value);
+    return [];
+  }
+
+  /** How it ended: one line, then one for each step that failed, and what can be done. */
+  summary(deployment: Deployment): string[] {
+    const steps = stepsOf(this.#world, deployment);
+    const counts = countSteps(steps);
+    const took = elapsed(deployment.startTime, deployment.endTime, this.#now());
+    const reason = deployment.reason ? `: ${clean(deployment.reason)}` : "";
+    const head = `${deployment.name} ${deploymentState(deployment.state).word} after ${took}`;
+    const failed = steps.filter(({ state }) => state === Step_State.FAILED);
+    const lines = [`${head}, ${counts.done} of ${plural(counts.total, "step")} done${reason}`];
+    for (const step of failed) lines.push(`  ${step.node}/${step.task}: ${clean(step.reason) || "failed"}`);
+    const first = failed[0];
+    if (first) lines.push(`see why: muster logs ${first.name}`);
+    if (counts.done < counts.total) lines.push(`continue it: muster retry ${deployment.name}`);
+    return lines;
+  }
+
+  #snapshotLines(): string[] {
+    const deployment = this.#world.deployments.get(this.#name);
+    if (!deployment) return [];
+    const steps = stepsOf(this.#world, deployment).filter(({ state }) => state !== Step_State.PENDING);
+    return [...steps.flatMap((step) => this.#stepLines(step)), ...this.#waitLines(deployment)];
+  }
+
+  #stepLines(step: Step): string[] {
+    const { word } = stepState(step.state);
+    const took = step.state === Step_State.RUNNING ? "" : elapsed(step.startTime, step.endTime, this.#now());
+    const attempt = step.attempt > 1 ? `attempt ${step.attempt}` : "";
+    const why = clean(step.reason || step.result);
+    const text = [`${step.node} ${step.task} ${word}`, took, attempt].filter(Boolean).join(" ");
+    return this.#once(`step/${step.name}`, why ? `${text}: ${why}` : text);
+  }
+
+  /** Only what explains why a deployment does not go on. */
+  #nodeLines(node: Node): string[] {
+    const members = this.#world.deployments.get(this.#name)?.plan?.nodes ?? [];
+    if (!members.some((member) => member.node === node.name)) return [];
+    const bad = node.state === Node_State.LOST || node.state === Node_State.ERROR;
+    const key = `node/${node.name}`;
+    if (!bad && !this.#printed.has(key)) return [];
+    const reason = node.reason ? `: ${clean(node.reason)}` : "";
+    return this.#once(key, `${node.name} is ${nodeState(node.state).word}${reason}`);
+  }
+
+  #waitLines(deployment: Deployment): string[] {
+    if (hasEnded(deployment.state) || !deployment.reason) return [];
+    return this.#once("deployment", `${deployment.name} ${clean(deployment.reason)}`);
+  }
+
+  #progressLines(name: string): string[] {
+    const progress = this.#world.progress.get(name);
+    const step = this.#world.steps.get(name);
+    if (!progress || step?.deployment !== this.#name) return [];
+    const now = this.#now();
+    if (now - (this.#progressAt.get(name) ?? Number.NEGATIVE_INFINITY) < progressIntervalMs) return [];
+    this.#progressAt.set(name, now);
+    return [this.#line(`${step.node} ${step.task} ${formatProgress(progress)}`)];
+  }
+
+  #once(key: string, text: string): string[] {
+    if (this.#printed.get(key) === text) return [];
+    this.#printed.set(key, text);
+    return [this.#line(text)];
+  }
+
+  #line(text: string): string {
+    return `${clock(this.#now())} ${text}`;
+  }
+}
