@@ -1,5 +1,9 @@
 // ClusterService.
-import type { ClusterService } from "../../proto/gen/muster/v1/cluster_pb.ts";
+import {
+  type ClusterService,
+  AppliedDocument_Outcome as Outcome,
+} from "../../proto/gen/muster/v1/cluster_pb.ts";
+import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { decodeManifests, type Fault, formatFault } from "../../proto/manifest/decode.ts";
 import type { Handlers } from "../../proto/rpc/server.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
@@ -16,7 +20,15 @@ export function clusterService({ engine, store }: ApiContext): Handlers<typeof C
         if (faults.length) throw invalid(faults);
         const { changes, applied, busy } = applyManifests(decision.state, documents);
         if (busy.length) throw refused("BUSY", `a deployment is using ${busy.join(", ")}: stop it first`);
-        if (!validateOnly) decision.change(...changes);
+        if (!validateOnly) {
+          decision.change(...changes);
+          for (const { name, outcome } of applied) {
+            if (outcome === Outcome.CREATED)
+              decision.event(Event_Severity.INFO, name, "CREATED", "by a manifest");
+            if (outcome === Outcome.CHANGED)
+              decision.event(Event_Severity.INFO, name, "CHANGED", "by a manifest");
+          }
+        }
         return applied;
       });
       return { documents: documentsApplied, revision: store.revision };
