@@ -1,0 +1,83 @@
+// `muster image ...`: builds OS images and the bootstrap ramdisk, and hands images to the daemon.
+import { join, resolve } from "node:path";
+import { Command } from "commander";
+import { buildImage } from "./image.ts";
+import { createProgress } from "./progress.ts";
+import { buildRamdisk } from "./ramdisk.ts";
+import { readRecipe } from "./recipe.ts";
+import { withWorkshop } from "./stage.ts";
+import { offerImage, registerImage, repairImage, verifyImage } from "./store.ts";
+
+type StateOption = { stateDir: string };
+type BuildOptions = StateOption & { ramdisk?: boolean; fresh?: boolean };
+
+const say = (line: string) => void process.stdout.write(`${line}\n`);
+
+function createProgram(signal: AbortSignal): Command {
+  const program = new Command("muster image").description("Builds OS images and hands them to the daemon.");
+  const verb = (usage: string, description: string) =>
+    program
+      .command(usage)
+      .description(description)
+      .option(
+        "--state-dir <directory>",
+        "the daemon's state directory (or MUSTER_STATE_DIR)",
+        process.env.MUSTER_STATE_DIR || "/var/lib/muster",
+      );
+  verb("build [recipe]", "Builds the image of a recipe, or the bootstrap ramdisk.")
+    .option("--ramdisk", "build the bootstrap ramdisk")
+    .option("--fresh", "reuse nothing of earlier builds: takes the packages of today")
+    .action((recipe: string | undefined, options: BuildOptions) => build(recipe, options, signal));
+  verb("register <directory>", "Hands an image that was built here to the daemon.").action(
+    (directory: string, { stateDir }: StateOption) =>
+      registerImage(resolve(stateDir), resolve(directory), say),
+  );
+  verb("verify <name>", "Lets the daemon read every chunk of an image and names the bad ones.").action(
+    async (name: string, { stateDir }: StateOption) => {
+      if (!(await verifyImage(resolve(stateDir), name, say))) process.exitCode = 1;
+    },
+  );
+  verb("repair <name>", "Replaces the bad chunks of an image with good ones.")
+    .requiredOption("--from <directory>", "a directory with the same image, as `build` makes it")
+    .action((name: string, { stateDir, from }: StateOption & { from: string }) =>
+      repairImage(resolve(stateDir), name, resolve(from), say),
+    );
+  return program;
+}
+
+async function build(
+  recipePath: string | undefined,
+  options: BuildOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  if (Boolean(recipePath) === Boolean(options.ramdisk)) {
+    throw new Error("name either a recipe, such as examples/debian-12.yaml, or --ramdisk");
+  }
+  const stateDirectory = resolve(options.stateDir);
+  const progress = createProgress(say, Date.now);
+  const fresh = options.fresh ?? false;
+  if (!recipePath) {
+    const boot = join(stateDirectory, "boot");
+    await withWorkshop({ stateDirectory, fresh, progress, signal }, (shop) => buildRamdisk(shop, boot));
+    say(`The ramdisk is in ${boot}.`);
+    return;
+  }
+  const recipe = await readRecipe(recipePath);
+  const directory = await withWorkshop({ stateDirectory, fresh, progress, signal }, (shop) =>
+    buildImage(shop, recipe),
+  );
+  say(`The image is in ${directory}.`);
+  await offerImage(stateDirectory, directory, say);
+}
+
+const interruption = new AbortController();
+for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+  process.on(name, () => interruption.abort(new Error(`interrupted by ${name}`)));
+}
+try {
+  await createProgram(interruption.signal).parseAsync();
+} catch (error) {
+  const reason = interruption.signal.aborted ? interruption.signal.reason : error;
+  process.stderr.write(`muster image: ${reason instanceof Error ? reason.message : String(reason)}\n`);
+  process.exitCode = 1;
+}

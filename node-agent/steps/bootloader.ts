@@ -1,0 +1,132 @@
+// Step `bootloader`: GRUB on every boot disk, for each firmware that the plan has a partition for, and then
+// everything unmounted and stopped for a clean reboot.
+import { cp, mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { BootloaderStep } from "../../proto/gen/muster/v1/step_pb.ts";
+import type { Step } from "../step.ts";
+import {
+  activate,
+  deactivate,
+  machineStorage,
+  requirePlan,
+  type StorageOptions,
+} from "../storage/activate.ts";
+import { type Devices, deviceOf, deviceOfDisk } from "../storage/devices.ts";
+import { diskKey, matchDisks } from "../storage/disks.ts";
+import { uuidOf } from "../storage/filesystems.ts";
+import { exists } from "../storage/gpt.ts";
+import { planMounts, systemMounts, withMounts } from "../storage/mounts.ts";
+import type { StorageContext } from "../storage/wait.ts";
+import { type GrubFacts, grubConfig, grubDefaults, grubModules } from "./grub-files.ts";
+
+/** What the work below shares: the installed system is mounted at `root`. */
+type Target = { plan: DiskPlan; devices: Devices; root: string; facts: GrubFacts; context: StorageContext };
+
+const espMount = "/boot/efi";
+
+export const bootloader = createBootloaderStep();
+
+export function createBootloaderStep(options: StorageOptions = machineStorage): Step<"bootloader"> {
+  return async (action, context) => {
+    const plan = requirePlan(action);
+    const disks = matchDisks(plan, await options.findDisks(context.run, context.signal));
+    const biosDisks = plan.disks
+      .filter((disk) => disk.partitions.some((partition) => partition.typeCode === "ef02"))
+      .map((disk) => deviceOfDisk(disks, diskKey(disk)).path);
+    const esp = plan.fss.find((fs) => fs.type === "vfat" && fs.mount === espMount);
+    if (biosDisks.length === 0 && !esp) {
+      throw new Error(
+        `the scheme has neither a bios_grub partition nor an ESP at ${espMount}. Add one and plan again.`,
+      );
+    }
+    const devices = await activate(plan, context, options);
+    const root = options.mountPoint;
+    const facts = await gatherFacts(plan, devices, context);
+    const target: Target = { plan, devices, root, facts, context };
+    await withMounts([...planMounts(plan, devices, root), ...systemMounts(root)], context, async () => {
+      await writeConfig(action, target);
+      for (const disk of biosDisks) {
+        context.progress({ activity: `installing GRUB for BIOS on ${disk}` });
+        await installBios(disk, target);
+      }
+      if (esp) {
+        context.progress({ activity: "installing GRUB for UEFI" });
+        await installUefi(esp, target);
+      }
+      await context.run(["sync"], { signal: context.signal });
+    });
+    context.progress({ activity: "stopping volumes and arrays" });
+    await deactivate(plan, devices, context);
+    const firmware = [
+      biosDisks.length > 0 && `BIOS on ${biosDisks.join(", ")}`,
+      esp && `UEFI on ${[esp.device, ...esp.copies].map((name) => deviceOf(devices, name)).join(", ")}`,
+    ];
+    return `GRUB for ${firmware.filter(Boolean).join(" and ")}; Linux ${action.kernelVersion} from ${facts.kernelRoot}`;
+  };
+}
+
+async function gatherFacts(plan: DiskPlan, devices: Devices, context: StorageContext): Promise<GrubFacts> {
+  const ownBoot = plan.fss.find((fs) => fs.mount === "/boot");
+  const boot = ownBoot ?? plan.fss.find((fs) => fs.device === plan.rootDevice);
+  if (!boot) throw new Error("the plan has no file system for /. Plan again.");
+  const rootUuid = await uuidOf(deviceOf(devices, plan.rootDevice), context);
+  return {
+    kernelRoot: plan.kernelRoot || `UUID=${rootUuid}`,
+    bootUuid: await uuidOf(deviceOf(devices, boot.device), context),
+    bootType: boot.type,
+    bootPath: ownBoot ? "" : "/boot",
+  };
+}
+
+async function writeConfig(action: BootloaderStep, { root, facts }: Target): Promise<void> {
+  for (const path of [`/boot/vmlinuz-${action.kernelVersion}`, `/boot/initrd.img-${action.kernelVersion}`]) {
+    if (await exists(join(root, path))) continue;
+    throw new Error(
+      `the installed system has no ${path}, which the image's manifest names. Build the image again.`,
+    );
+  }
+  const files = {
+    "/boot/grub/grub.cfg": grubConfig(action, facts),
+    "/etc/default/grub": grubDefaults(action),
+  };
+  for (const [path, content] of Object.entries(files)) {
+    await mkdir(dirname(join(root, path)), { recursive: true });
+    await writeFile(join(root, path), content);
+  }
+}
+
+async function installBios(disk: string, target: Target): Promise<void> {
+  await requireGrub("i386-pc", "grub-pc-bin", target);
+  await grubInstall(["--target=i386-pc", "--recheck", disk], target);
+}
+
+async function installUefi(esp: PlannedFs, target: Target): Promise<void> {
+  const { root, devices, context } = target;
+  await requireGrub("x86_64-efi", "grub-efi-amd64-bin", target);
+  // The removable path needs no entry in the firmware's memory: any disk boots in any machine, and the boot
+  // order stays with the power driver.
+  const place = [`--efi-directory=${espMount}`, "--bootloader-id=muster", "--removable", "--no-nvram"];
+  await grubInstall(["--target=x86_64-efi", ...place, "--recheck"], target);
+  for (const name of esp.copies) {
+    const copy = `${root}-esp`;
+    const mount = { kind: "device", source: deviceOf(devices, name), target: copy, type: "vfat" } as const;
+    await withMounts([mount], context, async () => {
+      await rm(join(copy, "EFI"), { recursive: true, force: true });
+      await cp(join(root, espMount, "EFI"), join(copy, "EFI"), { recursive: true });
+    });
+  }
+}
+
+async function grubInstall(args: string[], { root, facts, context }: Target): Promise<void> {
+  const modules = `--modules=${grubModules(facts.bootType).join(" ")}`;
+  await context.run(["chroot", root, "grub-install", modules, ...args], {
+    signal: context.signal,
+    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+  });
+}
+
+async function requireGrub(platform: string, packageName: string, { root }: Target): Promise<void> {
+  if (await exists(join(root, "/usr/lib/grub", platform))) return;
+  throw new Error(`the image has no GRUB for ${platform}. Add the package ${packageName} to its recipe.`);
+}

@@ -1,0 +1,73 @@
+// Step `seed`: mounts what was deployed and writes this machine's own files into it.
+import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { Step } from "../step.ts";
+import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
+import { arrayUuid } from "../storage/arrays.ts";
+import { type Devices, deviceOf } from "../storage/devices.ts";
+import { uuidOf } from "../storage/filesystems.ts";
+import { exists } from "../storage/gpt.ts";
+import { type Mount, planMounts, withMounts } from "../storage/mounts.ts";
+import type { StorageContext } from "../storage/wait.ts";
+import { type SeedFacts, type SeedFile, seedFiles } from "./seed-files.ts";
+
+export const seed = createSeedStep();
+
+export function createSeedStep(options: StorageOptions = machineStorage): Step<"seed"> {
+  return async (action, context) => {
+    const plan = requirePlan(action);
+    const devices = await activate(plan, context, options);
+    const files = seedFiles(action, await gatherFacts(plan, devices, context), context.identity);
+    const root = options.mountPoint;
+    // Root once more by itself: what the image has below the mount points of the other file systems.
+    const imageRoot = `${root}-image`;
+    const mounts: Mount[] = [
+      ...planMounts(plan, devices, root),
+      { kind: "device", source: deviceOf(devices, plan.rootDevice), target: imageRoot, type: "ext4" },
+    ];
+    await withMounts(mounts, context, async () => {
+      await moveContent(plan, imageRoot, root, context);
+      for (const file of files) await writeSeedFile(root, file);
+      // The mark of the bootstrap ramdisk; with it the installed agent would take itself for that.
+      await rm(join(root, "/etc/muster/bootstrap"), { force: true });
+      await context.run(["sync"], { signal: context.signal });
+    });
+    return `${files.length} files for ${action.hostname}; cloud-init instance ${action.instanceId}`;
+  };
+}
+
+async function gatherFacts(plan: DiskPlan, devices: Devices, context: StorageContext): Promise<SeedFacts> {
+  const uuids = new Map<string, string>();
+  for (const fs of plan.fss) uuids.set(fs.device, await uuidOf(deviceOf(devices, fs.device), context));
+  const arrayUuids = new Map<string, string>();
+  for (const md of plan.mds) {
+    arrayUuids.set(md.name, await arrayUuid(deviceOf(devices, `md/${md.name}`), context));
+  }
+  return { plan, uuids, arrayUuids };
+}
+
+/** The image is one file system; where the scheme has another one for, say, /var, its content goes there. */
+async function moveContent(
+  plan: DiskPlan,
+  imageRoot: string,
+  root: string,
+  { run, signal }: StorageContext,
+): Promise<void> {
+  for (const fs of plan.fss) {
+    // An ESP holds no owners and modes, and the image has nothing there.
+    if (fs.device === plan.rootDevice || !fs.mount || fs.type === "vfat") continue;
+    const source = join(imageRoot, fs.mount);
+    if (!(await exists(source))) continue;
+    await run(["cp", "--archive", "--one-file-system", `${source}/.`, join(root, fs.mount)], { signal });
+  }
+}
+
+async function writeSeedFile(root: string, file: SeedFile): Promise<void> {
+  const path = join(root, file.path);
+  await mkdir(dirname(path), { recursive: true });
+  // Removed first: an image may have a link there, which would lead out of it.
+  await rm(path, { force: true });
+  await writeFile(path, file.content, { mode: file.mode, flag: "wx" });
+  await chmod(path, file.mode);
+}

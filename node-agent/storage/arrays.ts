@@ -1,0 +1,142 @@
+// md arrays of a plan. Which /dev/mdN an array is, is read from sysfs by its members: the links below
+// /dev/md exist only where udev has rules for them.
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { PlannedMd } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import { type Devices, deviceOf, kernelName } from "./devices.ts";
+import { discardedToZeroes } from "./discard.ts";
+import { wipeSignatures } from "./release.ts";
+import { type StorageContext, settle, waitFor, withRetry } from "./wait.ts";
+
+/** `complete`: it runs and every member that it was made with is in it. */
+export type RunningArray = { path: string; level: string; complete: boolean; state: string };
+
+/** mdadm then makes its nodes itself, and does not wait for links that a udev without md rules never makes. */
+const env = { MDADM_NO_UDEV: "1" };
+
+/** The command that makes an array of these members. */
+export function mdadmCreateCommand(
+  md: PlannedMd,
+  members: string[],
+  assumeClean: boolean,
+): [string, ...string[]] {
+  const args = [
+    `/dev/md/${md.name}`,
+    "--run",
+    `--level=${md.level}`,
+    "--metadata=1.2",
+    // The array then keeps its name in every system that assembles it, whatever that system's host name.
+    "--homehost=any",
+    `--name=${md.name}`,
+    `--raid-devices=${members.length}`,
+  ];
+  if (md.level > 0) args.push("--bitmap=internal");
+  if (assumeClean) args.push("--assume-clean");
+  if (members.length === 1) args.push("--force");
+  return ["mdadm", "--create", ...args, ...members];
+}
+
+/**
+ * Makes the array and gives its node.
+ *
+ * A new mirror is resynchronised by the kernel, which reads one disk and writes the other in full, unless its
+ * members are equal already. They are where both could be discarded and now read as zeros; that is looked at
+ * in samples. Should a disk hold something else between the samples, no data is at risk: a mirror writes both
+ * sides, and no file system reads what it has not written; only the mismatch count of a later scrub would
+ * show it. Levels with parity are always resynchronised, as there a wrong parity destroys data later.
+ */
+export async function createArray(md: PlannedMd, devices: Devices, context: StorageContext): Promise<string> {
+  const { run, signal, log } = context;
+  const members = md.devices.map((name) => deviceOf(devices, name));
+  const assumeClean = md.level === 1 && (await allDiscarded(members, context));
+  if (md.level === 1 && !assumeClean) log(`md ${md.name}: the disks do not discard to zeros: full resync`);
+  await run(mdadmCreateCommand(md, members, assumeClean), { signal, env });
+  await settle(context);
+  const failure = `md ${md.name}: no array of ${members.join(", ")} runs after mdadm --create. See dmesg.`;
+  const array = await waitFor(() => findArray(members), failure, signal);
+  // The data of an earlier array begins at the same place: its LVM or file system would come back.
+  await wipeSignatures([array.path], context);
+  return array.path;
+}
+
+async function allDiscarded(members: string[], context: StorageContext): Promise<boolean> {
+  for (const member of members) {
+    if (!(await discardedToZeroes(member, context))) return false;
+  }
+  return true;
+}
+
+/** The node of the array, started if it does not run. */
+export async function assembleArray(
+  md: PlannedMd,
+  devices: Devices,
+  context: StorageContext,
+): Promise<string> {
+  const { run, signal } = context;
+  const members = md.devices.map((name) => deviceOf(devices, name));
+  const found = await findArray(members);
+  if (found?.complete) return found.path;
+  // Some members, or all but not started: what a udev rule began and could not finish.
+  if (found) await run(["mdadm", "--stop", found.path], { signal, env });
+  await run(["mdadm", "--assemble", "--run", `/dev/md/${md.name}`, ...members], { signal, env });
+  await settle(context);
+  const failure = `md ${md.name}: no array of ${members.join(", ")} runs after mdadm --assemble. See dmesg.`;
+  const array = await waitFor(() => findArray(members), failure, signal);
+  return array.path;
+}
+
+export async function stopArray(md: PlannedMd, devices: Devices, context: StorageContext): Promise<void> {
+  const { run, signal } = context;
+  const found = await findArray(md.devices.map((name) => deviceOf(devices, name)));
+  if (!found) return;
+  await settle(context);
+  await withRetry(() => run(["mdadm", "--stop", found.path], { signal, env }), signal);
+}
+
+/** The array that has any of these members and no other. */
+export async function findArray(
+  members: string[],
+  sysBlock = "/sys/block",
+): Promise<RunningArray | undefined> {
+  const wanted = members.map(kernelName);
+  for (const name of await listDirectory(sysBlock)) {
+    if (!/^md\d/.test(name)) continue;
+    const slaves = await listDirectory(join(sysBlock, name, "slaves"));
+    if (slaves.length === 0 || !slaves.every((slave) => wanted.includes(slave))) continue;
+    const attribute = (key: string) => readAttribute(join(sysBlock, name, "md", key));
+    const [level, state, degraded] = [
+      await attribute("level"),
+      await attribute("array_state"),
+      await attribute("degraded"),
+    ];
+    const running = state !== "" && state !== "inactive" && state !== "clear";
+    // Levels without redundancy have no `degraded`.
+    const complete = running && slaves.length === wanted.length && (degraded === "" || degraded === "0");
+    return { path: `/dev/${name}`, level, complete, state };
+  }
+  return undefined;
+}
+
+async function listDirectory(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch {
+    return [];
+  }
+}
+
+async function readAttribute(path: string): Promise<string> {
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch {
+    return "";
+  }
+}
+
+/** The UUID as mdadm.conf has it. */
+export async function arrayUuid(path: string, { run, signal }: StorageContext): Promise<string> {
+  const { stdout } = await run(["mdadm", "--detail", "--export", path], { signal, env });
+  const [, uuid] = /^MD_UUID=(\S+)$/m.exec(stdout) ?? [];
+  if (!uuid) throw new Error(`mdadm gives no UUID for ${path}. Run the partition step again.`);
+  return uuid;
+}
