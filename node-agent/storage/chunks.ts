@@ -125,7 +125,10 @@ async function decodeAs(chunk: Chunk, stored: Uint8Array): Promise<Uint8Array> {
     case Chunk_Encoding.RAW:
       return stored;
     case Chunk_Encoding.ZSTD:
-      return decompress(stored, { maxOutputLength: chunk.sizeBytes + 1 });
+      return decompress(stored, {
+        chunkSize: Math.max(chunk.sizeBytes, 64),
+        maxOutputLength: chunk.sizeBytes + 1,
+      });
     default:
       throw new Error(
         `chunk at offset ${chunk.offset}: unknown encoding ${chunk.encoding}. Update the agent.`,
