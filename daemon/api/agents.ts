@@ -26,7 +26,7 @@ export function agentService(context: ApiContext): Handlers<typeof AgentService>
     session: async function* (requests, call) {
       const name = authenticate(engine.state.nodes.get(call.commonName), call);
       const session = sessions.open(name);
-      const reader = readSession(context, session, requests);
+      const unwatch = readSession(context, session, requests);
       const stop = () => session.queue.close();
       call.signal.addEventListener("abort", stop);
       try {
@@ -34,7 +34,7 @@ export function agentService(context: ApiContext): Handlers<typeof AgentService>
         yield* session.queue;
       } finally {
         call.signal.removeEventListener("abort", stop);
-        await reader.stop();
+        unwatch();
         if (sessions.close(session))
           await engine.decide((decision) => withNode(decision.state, name, (node) => gone(decision, node)));
       }
@@ -85,8 +85,12 @@ function welcome(node: string, nowMs: number): SessionResponse {
   return create(SessionResponseSchema, { message: { case: "welcome", value } });
 }
 
-/** Takes what the agent says until the session ends; a silent agent ends it. */
-function readSession(context: ApiContext, session: Session, requests: AsyncIterable<SessionRequest>) {
+/** Takes what the agent says; a silent agent ends its session. Returns what stops the watch over it. */
+function readSession(
+  context: ApiContext,
+  session: Session,
+  requests: AsyncIterable<SessionRequest>,
+): () => void {
   let timer: NodeJS.Timeout | undefined;
   const alive = () => {
     clearTimeout(timer);
@@ -100,20 +104,12 @@ function readSession(context: ApiContext, session: Session, requests: AsyncItera
       await take(context, session, message);
     }
   };
-  const done = read().then(
-    () => session.queue.close(),
-    (error: unknown) => {
-      context.log.warn({ node: session.node, error: String(error) }, "session ended");
-      session.queue.close();
-    },
-  );
-  return {
-    stop: async () => {
-      clearTimeout(timer);
-      // The reader ends with the call; it is not waited for longer than the call lives.
-      await Promise.race([done, new Promise((resolve) => setImmediate(resolve))]);
-    },
-  };
+  read()
+    .catch((error: unknown) =>
+      context.log.warn({ node: session.node, error: String(error) }, "session ended"),
+    )
+    .finally(() => session.queue.close());
+  return () => clearTimeout(timer);
 }
 
 async function take(
