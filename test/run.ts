@@ -16,7 +16,15 @@ const graceMs = 30_000;
 
 const tests = (project: string): Stage => ({
   name: `${project} tests`,
-  argv: ["vitest", "run", "--project", project, "--reporter=default", "--reporter=json"],
+  argv: [
+    "vitest",
+    "run",
+    "--project",
+    project,
+    "--reporter=default",
+    "--reporter=json",
+    "--disable-console-intercept",
+  ],
   vitest: true,
 });
 
