@@ -58,7 +58,9 @@ export class Effects {
         return;
       }
       case "powerOn": {
+        const target = engine.state.nodes.get(effect.node)?.bootTarget || BootTarget.RAMDISK;
         const error = await this.#drive(engine, effect.node, async (driver) => {
+          await driver.setBoot(target);
           await driver.set(PowerAction.ON);
         });
         if (error) this.#log.warn({ node: effect.node }, error);

@@ -1,7 +1,5 @@
 // `npm start`: takes a rack of powered-off machines to a configured cluster, and shows it. With --once it
 // checks the result by itself, prints a summary and ends with 0 if all is right.
-import { mkdirSync, realpathSync, rmSync } from "node:fs";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
 import type { Plan } from "../../proto/gen/muster/v1/deployment_pb.ts";
@@ -12,10 +10,11 @@ import { assertSucceeded, followDeployment, planCluster, startDeployment } from 
 import { checkTaskLogs } from "./first-light-logs.ts";
 import { planRack, type RackOptions } from "./layout.ts";
 import { lines } from "./lines.ts";
-import { muster, musterInTerminal, repository } from "./muster.ts";
+import { muster, musterInTerminal } from "./muster.ts";
 import { Operator } from "./operator.ts";
 import { Rack } from "./rack.ts";
 import { onShutdown } from "./shutdown.ts";
+import { freshStateDirectory } from "./state-directory.ts";
 import { summaryLines } from "./summary.ts";
 import { type Evidence, findFaults } from "./verify.ts";
 
@@ -29,8 +28,6 @@ async function firstLight(run: Run): Promise<void> {
   const { rackOptions, signal } = run;
   const { stateDir } = rackOptions;
   lines(`state directory: ${stateDir}`);
-  // The rack's disks are new; what an earlier run knew of its machines is not true of them.
-  rmSync(path.join(stateDir, "db"), { recursive: true, force: true });
   lines("images: building what is not built");
   const imageDirectory = await buildImages({ stateDir, signal, log: lines });
   lines(`rack: ${rackOptions.nodes} machines`);
@@ -114,13 +111,11 @@ const flags = new Command("npm start --")
   .option("--keep", "leave the rack up until this process is interrupted", false)
   .parse()
   .opts<Flags & { nodes: number; memory: number }>();
-const stateDir = process.env.MUSTER_STATE_DIR ?? path.join(repository, ".muster");
-mkdirSync(stateDir, { recursive: true });
 const { signal } = onShutdown();
 const started = Date.now();
 try {
   const rackOptions: RackOptions = {
-    stateDir: realpathSync(stateDir),
+    stateDir: freshStateDirectory(),
     nodes: flags.nodes,
     uefi: flags.nodes > 1 ? 1 : 0,
     memoryMib: flags.memory,

@@ -1,14 +1,12 @@
 // A rack of one machine for the scenarios: up, with its image in the store and its agent connected.
-import { mkdirSync, realpathSync, rmSync } from "node:fs";
-import path from "node:path";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { applyManifests, buildImages, joinNodes, registerImage } from "./bring-up.ts";
 import { demoManifests } from "./demo-manifests.ts";
 import { type MachineLayout, planRack, type RackOptions } from "./layout.ts";
 import { lines } from "./lines.ts";
-import { repository } from "./muster.ts";
 import { Operator } from "./operator.ts";
 import { Rack } from "./rack.ts";
+import { freshStateDirectory } from "./state-directory.ts";
 
 export class OneMachine implements AsyncDisposable {
   readonly machine: MachineLayout;
@@ -23,13 +21,9 @@ export class OneMachine implements AsyncDisposable {
 
   /** Everything is at most as old as the last build: state, keys of nodes and disks are new. */
   static async up(signal: AbortSignal): Promise<OneMachine> {
-    const directory = process.env.MUSTER_STATE_DIR ?? path.join(repository, ".muster");
-    mkdirSync(directory, { recursive: true });
-    const stateDir = realpathSync(directory);
-    rmSync(path.join(stateDir, "db"), { recursive: true, force: true });
-    const options: RackOptions = {
-      ...{ stateDir, nodes: 1, uefi: 0, memoryMib: 1024, diskSize: "6G", keepDisks: false },
-    };
+    const stateDir = freshStateDirectory();
+    const machines = { nodes: 1, uefi: 0, memoryMib: 1024, diskSize: "6G", keepDisks: false };
+    const options: RackOptions = { stateDir, ...machines };
     const imageDirectory = await buildImages({ stateDir, signal, log: lines });
     const rack = await Rack.up(options, lines, signal);
     const operator = new Operator(stateDir);
