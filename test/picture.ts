@@ -27,7 +27,8 @@ export async function picture(screen: string, columns: number, rows: number): Pr
   }
   const width = columns * cell.width + 2 * cell.margin;
   const height = rows * cell.height + 2 * cell.margin;
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" role="img">
+<title>A terminal screen of Muster</title>
 <rect width="100%" height="100%" rx="8" fill="${background}"/>
 <g font-family="ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace" font-size="14" xml:space="preserve">
 ${lines.join("\n")}
