@@ -1,4 +1,5 @@
 // The daemon's options. There is no configuration file.
+import { isIP, isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 
@@ -23,7 +24,7 @@ export function readConfig(argv: string[], env: NodeJS.ProcessEnv): DaemonConfig
   const program = new Command("muster daemon")
     .description("keeps the state, boots machines from the network, and deploys clusters")
     .option("--state-dir <dir>", "where everything is kept", env.MUSTER_STATE_DIR ?? "/var/lib/muster")
-    .option("--address <ip>", "address that nodes reach this daemon at (default: the boot interface's)")
+    .option("--address <ip>", "address that nodes reach this daemon at (default: the boot interface's)", ip)
     .option("--http-port <port>", "kernel, ramdisk and iPXE scripts", port, 8080)
     .option("--enroll-port <port>", "nodes that want to join", port, 8081)
     .option("--agent-port <port>", "agents of nodes that have joined", port, 8082)
@@ -34,11 +35,14 @@ export function readConfig(argv: string[], env: NodeJS.ProcessEnv): DaemonConfig
         .choices(["discover", "ignore"])
         .default("discover"),
     );
-  program.parse(argv, { from: "user" });
+  program.exitOverride().parse(argv, { from: "user" });
   const options = program.opts<Omit<DaemonConfig, "address"> & { address?: string }>();
   const { bootInterface } = options;
   if (bootInterface && !options.bootRange) {
     throw new ConfigError("--boot-interface needs --boot-range: which addresses may be given out");
+  }
+  if (options.bootRange && !bootInterface) {
+    throw new ConfigError("--boot-range needs --boot-interface: where the addresses are given out");
   }
   const found = bootInterface ? ipv4Of(bootInterface) : undefined;
   return {
@@ -72,6 +76,11 @@ function prefix6Of(name: string): string | undefined {
   return `${head.split(":").slice(0, 4).join(":")}::`;
 }
 
+function ip(text: string): string {
+  if (isIP(text)) return text;
+  throw new InvalidArgumentError("it is an IP address of this machine, such as 10.0.0.1");
+}
+
 function port(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0 && value < 65536) return value;
@@ -79,7 +88,7 @@ function port(text: string): number {
 }
 
 function range(text: string): { first: string; last: string } {
-  const [, first, last] = /^(\d+(?:\.\d+){3})-(\d+(?:\.\d+){3})$/.exec(text) ?? [];
-  if (first && last) return { first, last };
+  const [, first, last] = /^([\d.]+)-([\d.]+)$/.exec(text) ?? [];
+  if (first && last && isIPv4(first) && isIPv4(last)) return { first, last };
   throw new InvalidArgumentError("a range is two addresses, such as 10.0.0.100-10.0.0.200");
 }

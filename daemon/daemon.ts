@@ -33,7 +33,10 @@ export type Daemon = AsyncDisposable & {
 
 export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Daemon> {
   const { stateDir } = config;
-  await mkdir(stateDir, { recursive: true, mode: 0o711 });
+  await mkdir(stateDir, { recursive: true, mode: 0o711 }).catch((cause: Error) => {
+    const message = `the state directory ${stateDir} cannot be made: ${cause.message}`;
+    throw new Error(`${message}; choose another --state-dir`, { cause });
+  });
   await using undo = new AsyncDisposableStack();
   // First of all: its lock keeps a second daemon from touching anything else.
   const store = undo.use(await Store.open(await openDatabase(join(stateDir, "db"))));

@@ -36,15 +36,19 @@ export async function listen(
     onError: (method: string, error: RpcError) => logFailure(log, method, error),
   };
   const channel = { ...messageLimits, "grpc.keepalive_time_ms": 30_000 };
-  const operators = new Server(channel);
+  const [operators, joining, agents] = [new Server(channel), new Server(channel), new Server(channel)];
+  // If a port is taken, the servers that listen already would keep a daemon alive that never started.
+  await using undo = new AsyncDisposableStack();
+  undo.defer(() => rm(socketPath, { force: true }));
+  undo.defer(async () => {
+    await Promise.all([operators, joining, agents].map(shutDown));
+  });
   serve(operators, NodeService, nodeService(context), options);
   serve(operators, ClusterService, clusterService(context), options);
   serve(operators, DeploymentService, deploymentService(context), options);
   serve(operators, ImageService, imageService(context), options);
   serve(operators, WatchService, watchService(context), options);
-  const joining = new Server(channel);
   serve(joining, EnrollService, enrollService(context), options);
-  const agents = new Server(channel);
   serve(agents, AgentService, agentService(context), options);
 
   const key = { private_key: Buffer.from(ca.serverKey), cert_chain: Buffer.from(ca.serverCert) };
@@ -57,26 +61,28 @@ export async function listen(
   const enrollPort = await bind(joining, `${config.address}:${config.enrollPort}`, tls);
   const mutual = ServerCredentials.createSsl(caPem, [key], true);
   const agentPort = await bind(agents, `${config.address}:${config.agentPort}`, mutual);
-  return {
-    enrollPort,
-    agentPort,
-    stop: async () => {
-      await Promise.all([operators, joining, agents].map(shutDown));
-      await rm(socketPath, { force: true });
-    },
-  };
+  const running = undo.move();
+  return { enrollPort, agentPort, stop: () => running.disposeAsync() };
 }
 
 function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
       if (!error) resolve(port);
-      else
-        reject(
-          new Error(`cannot listen on ${address}: ${error.message}; is the port in use? choose another`),
-        );
+      else reject(new Error(`cannot listen on ${address}: ${remedyOf(error)}`, { cause: error }));
     });
   });
+}
+
+/** gRPC has no error codes here, only the system's messages inside its own. */
+function remedyOf({ message }: Error): string {
+  const remedies: [RegExp, string][] = [
+    [/EADDRINUSE/, "the port is taken; stop what listens there, or choose another port"],
+    [/EADDRNOTAVAIL/, "this machine has no such address; give one that it has as --address"],
+    [/EACCES/, "not allowed; run the daemon as root, or choose a port above 1023"],
+    [/EINVAL/, "the path of a socket has at most 107 bytes; choose a shorter --state-dir"],
+  ];
+  return remedies.find(([sign]) => sign.test(message))?.[1] ?? message;
 }
 
 /** Calls that do not end by themselves are cut after a moment. */

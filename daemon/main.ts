@@ -1,4 +1,5 @@
 // `muster daemon`: options, start, signals. Exit codes: 0 stopped, 1 failed, 2 wrong options.
+import { CommanderError } from "commander";
 import { pino } from "pino";
 import { ConfigError, readConfig } from "./config.ts";
 import { startDaemon } from "./daemon.ts";
@@ -21,6 +22,8 @@ try {
   }
   await daemon[Symbol.asyncDispose]();
 } catch (error) {
+  // Commander has said already what is wrong.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`muster daemon: ${error instanceof Error ? error.message : error}\n`);
   process.exitCode = error instanceof ConfigError ? 2 : 1;
 }

@@ -1,6 +1,7 @@
 // `muster image ...`: builds OS images and the bootstrap ramdisk, and hands images to the daemon.
 import { join, resolve } from "node:path";
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
+import { exitCodeOf, RefusedError } from "./errors.ts";
 import { buildImage } from "./image.ts";
 import { createProgress } from "./progress.ts";
 import { buildRamdisk } from "./ramdisk.ts";
@@ -14,7 +15,9 @@ type BuildOptions = StateOption & { ramdisk?: boolean; fresh?: boolean };
 const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function createProgram(signal: AbortSignal): Command {
-  const program = new Command("muster image").description("Builds OS images and hands them to the daemon.");
+  const program = new Command("muster image")
+    .description("Builds OS images and hands them to the daemon.")
+    .exitOverride();
   const verb = (usage: string, description: string) =>
     program
       .command(usage)
@@ -51,7 +54,7 @@ async function build(
   signal: AbortSignal,
 ): Promise<void> {
   if (Boolean(recipePath) === Boolean(options.ramdisk)) {
-    throw new Error("name either a recipe, such as examples/debian-12.yaml, or --ramdisk");
+    throw new RefusedError("name either a recipe, such as examples/debian-12.yaml, or --ramdisk");
   }
   const stateDirectory = resolve(options.stateDir);
   const progress = createProgress(say, Date.now);
@@ -78,6 +81,9 @@ try {
   await createProgram(interruption.signal).parseAsync();
 } catch (error) {
   const reason = interruption.signal.aborted ? interruption.signal.reason : error;
-  process.stderr.write(`muster image: ${reason instanceof Error ? reason.message : String(reason)}\n`);
-  process.exitCode = 1;
+  // Commander has said already what is wrong.
+  if (!(reason instanceof CommanderError)) {
+    process.stderr.write(`muster image: ${reason instanceof Error ? reason.message : String(reason)}\n`);
+  }
+  process.exitCode = exitCodeOf(reason);
 }

@@ -5,6 +5,7 @@ import { credentials } from "@grpc/grpc-js";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { Connection, type ServiceClient } from "../proto/rpc/client.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
+import { NoDaemonError, RefusedError } from "./errors.ts";
 import { bytes } from "./progress.ts";
 
 type Say = (line: string) => void;
@@ -55,14 +56,17 @@ export async function repairImage(
   directory: string,
   say: Say,
 ): Promise<void> {
+  // Otherwise a wrong directory would only be noticed on the day that a chunk is bad.
+  await access(join(directory, "manifest.binpb")).catch((cause: unknown) => {
+    throw new RefusedError(
+      `${directory} has no manifest.binpb; give the directory that \`muster image build\` wrote`,
+      { cause },
+    );
+  });
   const { chunksRepaired } = await withImages(stateDirectory, (images) =>
     images.repairImage({ name, directory }, options),
   );
   say(`${name}: ${chunksRepaired} chunks repaired.`);
-}
-
-class NoDaemonError extends Error {
-  override name = "NoDaemonError";
 }
 
 async function withImages<T>(stateDirectory: string, call: (images: Images) => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -105,6 +106,28 @@ describe("muster daemon", () => {
     expect(second.child.exitCode).toBe(1);
     using connection = operator();
     expect(await connection.client(NodeService).listNodes({})).toMatchObject({ nodes: [] });
+  });
+
+  it("ends with the reason when a port is taken, and leaves nothing behind", async () => {
+    const taken = createServer().listen(0, "127.0.0.1");
+    await once(taken, "listening");
+    const { port } = taken.address() as AddressInfo;
+    const daemon = start(
+      "daemon/main.ts",
+      ...["--state-dir", stateDir, "--http-port", "0", "--enroll-port", `${port}`, "--agent-port", "0"],
+    );
+    await daemon.says(/cannot listen on 127\.0\.0\.1:\d+: the port is taken/);
+    if (daemon.child.exitCode === null) await once(daemon.child, "exit");
+    expect(daemon.child.exitCode).toBe(1);
+    await expect(stat(join(stateDir, "muster.sock"))).rejects.toThrow();
+    taken.close();
+  });
+
+  it("exits with 2 for options that it does not know", async () => {
+    const daemon = start("daemon/main.ts", "--state-directory", stateDir);
+    await daemon.says(/unknown option/);
+    if (daemon.child.exitCode === null) await once(daemon.child, "exit");
+    expect(daemon.child.exitCode).toBe(2);
   });
 
   it("refuses bad manifests with their place and stores nothing", async () => {

@@ -75,8 +75,8 @@ async function call(wanted: Call, { nodes, deployments }: Operator): Promise<str
 /** An error in the one line that there is room for; the CLI has the rest. */
 export function failure(error: unknown): Notice {
   const rpc = RpcError.from(error);
-  const details = rpc.violations.map(
-    ({ subject, description }) => `${subject}: ${description.split("\n")[0]}`,
+  const details = rpc.violations.map(({ subject, description }) =>
+    [subject, description.split("\n")[0]].filter(Boolean).join(": "),
   );
   return { text: clean([rpc.message, ...details].join("; ")), tone: "fail" };
 }

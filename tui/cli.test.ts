@@ -1,3 +1,4 @@
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, vi } from "vitest";
 import { codes, RpcError } from "../proto/rpc/status.ts";
@@ -22,6 +23,25 @@ describe("the command line", () => {
       expect(err).toMatch(/^muster: /);
     },
   );
+
+  it("refuses a verb that it has not, and answers what people ask first", async () => {
+    expect((await done(muster("/nowhere", "frobnicate"))).err).toContain("there is no verb frobnicate");
+    expect((await done(muster("/nowhere", "frob a b c"))).err).toContain("there is no verb frob");
+    expect((await done(muster("/nowhere", "help"))).out).toContain("Exit codes: 0 done");
+    expect((await done(muster("/nowhere", "help deploy"))).out).toContain("--plan-hash");
+    const { code, out } = await done(muster("/nowhere", "--version"));
+    expect([code, out]).toEqual([0, expect.stringMatching(/^\d+\.\d+\.\d+$/)]);
+  });
+
+  it("says once what a request lacks", async () => {
+    const refuse = async () => {
+      throw new RpcError(codes.INVALID_ARGUMENT, "cluster is missing", {
+        fields: [{ field: "cluster", description: "is missing" }],
+      });
+    };
+    const fake = await start({ deployments: { planCluster: refuse } });
+    expect((await done(muster(fake.stateDir, "plan x"))).err).toBe("muster: cluster is missing");
+  });
 
   it("explains exit codes in the help", async () => {
     const { code, out } = await done(muster("/nowhere", "--help"));
@@ -79,6 +99,21 @@ describe("apply", () => {
     const empty = await done(muster(fake.stateDir, `apply -f ${await folder({})}`));
     expect([empty.code, empty.err]).toEqual([2, expect.stringContaining("there is no *.yaml file")]);
     expect(fake.calls).toEqual([]);
+  });
+});
+
+describe("what is no manifest", () => {
+  it("refuses files without a manifest, files that are no text, and more than one call can carry", async () => {
+    const fake = await start({ clusters: { apply: async () => ({ documents: [] }) } });
+    const path = await folder({ "empty.yaml": "---\n", "big.yaml": `# ${"x".repeat(8 << 20)}` });
+    await writeFile(join(path, "program.yaml"), Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 0xff]));
+    const refusal = async (name: string) => {
+      const { code, err } = await done(muster(fake.stateDir, `apply -f ${path}/${name}.yaml`));
+      return [code, err];
+    };
+    expect(await refusal("empty")).toEqual([2, expect.stringMatching(/no manifest in .*empty\.yaml/)]);
+    expect(await refusal("program")).toEqual([2, expect.stringContaining("is not a text file")]);
+    expect(await refusal("big")).toEqual([2, expect.stringMatching(/has 8 MiB.* at most 7 MiB/)]);
   });
 });
 
@@ -149,6 +184,12 @@ describe("logs and events", () => {
     expect(piped.out).toContain("\u001b[31mred");
     const shown = await done(muster(fake.stateDir, "logs demo-1/n1/image", { terminal: true }));
     expect(shown.out).toBe("log of demo-1/n1/image\nsecond line red");
+  });
+
+  it("says that a log is empty, beside the output", async () => {
+    const fake = await start({ watch: { tailLog: async function* () {} } });
+    const { code, out, err } = await done(muster(fake.stateDir, "logs demo/n1/seed"));
+    expect([code, out, err]).toEqual([0, "", "the log of demo/n1/seed is empty"]);
   });
 
   it("prints the logs of all steps that have begun, each under its name", async () => {

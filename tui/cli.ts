@@ -1,5 +1,6 @@
 // The verbs and their options: parses, connects, runs one verb and turns what it throws into an exit code.
 import { Argument, Command, CommanderError, Option } from "commander";
+import packageJson from "../package.json" with { type: "json" };
 import { createOperator, type Operator, openOperator, socketPath } from "./client.ts";
 import { errorLines, exitCode, exitCodeOf } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -32,6 +33,7 @@ export async function run(args: string[], io: Io, openTui: OpenTui): Promise<num
   const program = new Command("muster")
     .description("Takes machines from power-on to a configured cluster.")
     .option("--state-dir <dir>", "state directory of the daemon (default: /var/lib/muster)")
+    .version(packageJson.version, "--version", "say which version this is")
     .addHelpText("after", notes)
     .showHelpAfterError("see muster --help")
     .configureOutput({
@@ -47,7 +49,7 @@ export async function run(args: string[], io: Io, openTui: OpenTui): Promise<num
     code = await verb(operator, io);
   };
   // The argument is only there to say better than "too many arguments" that there is no such verb.
-  program.usage("[options] [verb]").argument("[verb]");
+  program.usage("[options] [verb]").argument("[verb]").allowExcessArguments().helpCommand(true);
   program.action((verb: string | undefined) => {
     if (verb) program.error(`error: there is no verb ${verb}`);
     // The screens show by themselves that the daemon is away, and when it is back.

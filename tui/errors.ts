@@ -41,7 +41,10 @@ export function exitCodeOf(error: unknown): number {
 export function errorLines(error: unknown): string[] {
   const message = error instanceof Error ? error.message : String(error);
   if (!(error instanceof RpcError)) return message.split("\n").map((line) => `muster: ${clean(line)}`);
-  const faults = error.fields.map(({ field, description }) => `  ${joined(field, description)}`);
+  // A request that breaks a rule says so in its message already.
+  const faults = error.fields
+    .filter(({ description }) => !message.includes(description))
+    .map(({ field, description }) => `  ${joined(field, description)}`);
   return [`muster: ${clean(message) || codeName(error.code)}`, ...faults, ...violationLines(error)];
 }
 

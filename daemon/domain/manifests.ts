@@ -30,12 +30,13 @@ export function checkManifests(state: State, documents: DecodedDocument[]): Faul
   const faults: Fault[] = [];
   const names = knownNames(state, documents);
   const claimed = claimedNodes(state, documents);
+  const owners = macOwners(state, documents);
   for (const document of documents) {
     const report: Report = (path, message) => {
       const { line, column } = document.locate(path);
       faults.push({ file: document.file, line, column, path, message });
     };
-    checkOne(state, document.manifest, names, claimed, report);
+    checkOne(state, document.manifest, names, claimed, owners, report);
   }
   return faults;
 }
@@ -45,6 +46,7 @@ function checkOne(
   { kind }: Manifest,
   names: Names,
   claimed: Map<string, string>,
+  owners: Map<string, string>,
   report: Report,
 ): void {
   const refer = (path: string, set: keyof Names, name: string, remedy = "") => {
@@ -103,9 +105,12 @@ function checkOne(
     case "node": {
       const { name, macs } = kind.value;
       macs.forEach((mac, i) => {
-        const owner = state.nodeByMac(mac);
-        if (owner && owner.name !== name)
-          report(`macs[${i}]`, `\`${mac}\` belongs to node \`${owner.name}\``);
+        const owner = owners.get(mac);
+        if (!owner || owner === name) return;
+        // It came before it was declared, and got a name of its own then.
+        const remedy =
+          state.nodes.has(owner) && !state.nodes.get(owner)?.spec ? "; declare it by that name" : "";
+        report(`macs[${i}]`, `\`${mac}\` belongs to node \`${owner}\`${remedy}`);
       });
       break;
     }
@@ -138,6 +143,25 @@ function claimedNodes(state: State, documents: DecodedDocument[]): Map<string, s
     for (const { node } of spec?.nodes ?? []) if (!claimed.has(node)) claimed.set(node, name);
   }
   return claimed;
+}
+
+/** Which node has which MAC, once the set is applied. What a machine has shown comes before what is declared. */
+function macOwners(state: State, documents: DecodedDocument[]): Map<string, string> {
+  const specs = documents.flatMap(({ manifest: { kind } }) => (kind.case === "node" ? [kind.value] : []));
+  const replaced = new Set(specs.map(({ name }) => name));
+  const stored = [...state.nodes.values()];
+  const claims = [
+    ...stored.map(({ name, fingerprint }) => ({ name, macs: fingerprint?.macs ?? [] })),
+    ...stored
+      .filter(({ name }) => !replaced.has(name))
+      .map(({ name, spec }) => ({ name, macs: spec?.macs ?? [] })),
+    ...specs,
+  ];
+  const owners = new Map<string, string>();
+  for (const { name, macs } of claims) {
+    for (const mac of macs) if (!owners.has(mac)) owners.set(mac, name);
+  }
+  return owners;
 }
 
 export type AppliedManifests = { changes: Change[]; applied: AppliedDocument[]; busy: string[] };

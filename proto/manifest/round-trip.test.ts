@@ -31,7 +31,7 @@ const anyTask = fc.record({
   crossDepends: fc.array(fc.record({ task: name, role: name }), { maxLength: 2 }),
   action,
   retries: fc.nat(100),
-  timeout: fc.record({ seconds: fc.bigInt(0n, 100000n), nanos: fc.nat(999_999_999) }),
+  timeout: fc.record({ seconds: fc.bigInt(1n, 100000n), nanos: fc.nat(999_999_999) }),
 });
 const partitions = fc.array(fc.record({ name, size }), { minLength: 1, maxLength: 4 });
 const anyScheme = fc.record({

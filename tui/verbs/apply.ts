@@ -1,14 +1,19 @@
 // `muster apply`: reads manifests from files and directories, has the daemon check and store them as a whole.
+import { isUtf8 } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { AppliedDocument_Outcome } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
+import { messageLimits } from "../../proto/rpc/wire.ts";
 import type { Operator } from "../client.ts";
 import { exitCode, faultLines, RefusedError } from "../errors.ts";
-import { plural } from "../format.ts";
+import { formatBytes, plural } from "../format.ts";
 import type { Io } from "../io.ts";
 
 type File = { path: string; content: string };
+
+// One call's limit, less some room for the paths.
+const maxBytes = messageLimits["grpc.max_send_message_length"] - (1 << 20);
 
 export async function apply(
   { clusters }: Operator,
@@ -17,9 +22,12 @@ export async function apply(
   options: { dryRun?: boolean },
 ): Promise<number> {
   const files = (await Promise.all(paths.map(readManifests))).flat();
+  refuseTooMuch(files);
   try {
     const { documents } = await clusters.apply({ files, validateOnly: options.dryRun ?? false });
     const note = options.dryRun ? " (dry run, nothing stored)" : "";
+    if (!documents.length)
+      throw new RefusedError(`there is no manifest in ${paths.join(", ")}; nothing was stored`);
     for (const { name, outcome } of documents) io.out(`${name} ${outcomeWord(outcome)}${note}`);
     return exitCode.ok;
   } catch (error) {
@@ -35,20 +43,42 @@ export async function apply(
 /** A file as it is; of a directory its *.yaml and *.yml files in order of name, without descending. */
 async function readManifests(path: string): Promise<File[]> {
   try {
-    if (!(await stat(path)).isDirectory()) return [{ path, content: await readFile(path, "utf8") }];
+    if (!(await stat(path)).isDirectory()) return [{ path, content: await readText(path) }];
     const names = (await readdir(path)).filter((name) => /\.ya?ml$/.test(name)).sort();
     if (!names.length) throw new RefusedError(`${path}: there is no *.yaml file in this directory`);
     return await Promise.all(
       names.map(async (name) => ({
         path: join(path, name),
-        content: await readFile(join(path, name), "utf8"),
+        content: await readText(join(path, name)),
       })),
     );
   } catch (error) {
     if (error instanceof RefusedError) throw error;
     const cause = error instanceof Error ? error.message : String(error);
-    throw new RefusedError(`cannot read ${path}: ${cause}`, { cause: error });
+    throw new RefusedError(`cannot read ${path || "a file without a name"}: ${cause}`, { cause: error });
   }
+}
+
+/** An image or a program given by mistake is refused as what it is, not as bad YAML. */
+async function readText(path: string): Promise<string> {
+  const { size } = await stat(path);
+  if (size > maxBytes) throw tooMuch(path, size);
+  const bytes = await readFile(path);
+  if (!isUtf8(bytes) || bytes.includes(0)) {
+    throw new RefusedError(`${path} is not a text file; a manifest is YAML in UTF-8`);
+  }
+  return bytes.toString();
+}
+
+function refuseTooMuch(files: File[]): void {
+  const size = files.reduce((total, { content }) => total + Buffer.byteLength(content), 0);
+  if (size > maxBytes) throw tooMuch("the set of manifests", size);
+}
+
+function tooMuch(what: string, size: number): RefusedError {
+  return new RefusedError(
+    `${what} has ${formatBytes(size)}, and what is applied at once has at most ${formatBytes(maxBytes)}; large files belong into an image`,
+  );
 }
 
 function outcomeWord(outcome: AppliedDocument_Outcome): string {

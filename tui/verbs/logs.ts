@@ -22,8 +22,10 @@ export async function logs(operator: Operator, io: Io, name: string, options: Lo
 /** Raw bytes into a pipe or file; into a terminal without what could command it. */
 async function stepLog(operator: Operator, io: Io, step: string, follow: boolean): Promise<void> {
   const lines = new LineSplitter();
+  let empty = true;
   try {
     for await (const { content } of operator.watch.tailLog({ step, follow }, { signal: io.signal })) {
+      empty &&= content.length === 0;
       if (!io.terminal) io.write(content);
       else for (const line of lines.push(content)) io.out(clean(line));
     }
@@ -31,6 +33,8 @@ async function stepLog(operator: Operator, io: Io, step: string, follow: boolean
     if (!io.signal.aborted) throw error;
   }
   for (const line of lines.end()) io.out(clean(line));
+  // Silence could also mean that something went wrong on the way.
+  if (empty && !io.signal.aborted) io.err(`the log of ${step} is empty`);
 }
 
 async function allLogs(operator: Operator, io: Io, name: string): Promise<void> {
