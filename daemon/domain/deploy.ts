@@ -62,7 +62,9 @@ export function retryDeployment(decision: Decision, deployment: Deployment): num
   const failed = unfinished.filter(({ state }) => state === Step_State.FAILED);
   if (!unfinished.length) return 0;
   let again = failed.length;
-  for (const step of failed) decision.step(step, { state: Step_State.PENDING, reason: "" });
+  for (const step of unfinished) {
+    decision.step(step, { state: Step_State.PENDING, reason: "", startTime: undefined, endTime: undefined });
+  }
   const nodes = new Set(unfinished.map(({ node }) => node));
   for (const name of nodes) {
     const node = decision.state.nodes.get(name);
@@ -93,6 +95,11 @@ function needsRamdiskAgain(node: Node, unfinished: { node: string; task: string 
 export function stopDeployment(decision: Decision, deployment: Deployment): void {
   if (deployment.state !== Deployment_State.RUNNING) return;
   decision.change(put({ case: "deployment", value: { ...deployment, state: Deployment_State.STOPPING } }));
+  // A machine that is awaited in the ramdisk has nothing to finish.
+  for (const step of decision.state.steps(deployment.name)) {
+    if (step.task !== "bootstrap" || step.state !== Step_State.RUNNING) continue;
+    decision.step(step, { state: Step_State.PENDING, reason: "stopped by the operator" });
+  }
   const subject = `deployment/${deployment.name}`;
   decision.event(Event_Severity.WARNING, subject, "DEPLOYMENT_STOPPING", "no further step starts");
   schedule(decision);

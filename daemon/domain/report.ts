@@ -18,14 +18,18 @@ import {
 import type { RebootStep } from "../../proto/gen/muster/v1/step_pb.ts";
 import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
 import type { Decision } from "./decision.ts";
-import { fail, isActive, plannedStep, schedule, succeed } from "./schedule.ts";
+import { fail, isActive, plannedStep, schedule, succeed, waitingForNode } from "./schedule.ts";
 
-const { RUNNING, UNKNOWN } = Step_State;
+const { PENDING, RUNNING, SUCCEEDED, UNKNOWN } = Step_State;
 
 /** No word from an agent for so long, in the middle of a step: the node is lost. */
 const silenceLimitMs = 60_000;
 /** What the engine adds to a step's timeout before it stops to wait for the agent's own word. */
 const deadlineSlackMs = 30_000;
+/** How long a step waits for its node to be switched on and to boot. */
+const absenceLimitMs = 15 * 60_000;
+/** The session of a machine whose power was cut has ended by then. */
+const sessionEndsMs = 20_000;
 
 /** An agent has opened a session. */
 export function hello(decision: Decision, node: Node, message: Hello): void {
@@ -46,6 +50,7 @@ export function hello(decision: Decision, node: Node, message: Hello): void {
   decision.event(Event_Severity.INFO, `node/${node.name}`, "AGENT_CONNECTED", `from ${where} at ${address}`);
   for (const outcome of message.finished) result(decision, node.name, outcome, false);
   for (const step of activeSteps(decision, node.name)) reconcile(decision, now, step, message, rebooted);
+  if (rebooted && environment === Environment.BOOTSTRAP) forgetIdentity(decision, node);
   const wanted = new Set(activeSteps(decision, node.name).map(({ token }) => token));
   for (const token of message.running) {
     if (!wanted.has(token)) decision.effect({ do: "cancel", node: node.name, token });
@@ -53,10 +58,32 @@ export function hello(decision: Decision, node: Node, message: Hello): void {
   schedule(decision);
 }
 
+/**
+ * A ramdisk that has been started anew has a new key, and the daemon knows the node by that one: what an earlier
+ * boot has written to the disk is no use any more. The bootloader step leaves the disks ready for a reboot.
+ */
+function forgetIdentity(decision: Decision, node: Node): void {
+  const steps = newestSteps(decision, node.name);
+  if (steps.some(({ task, state }) => task === "reboot" && state === SUCCEEDED)) return;
+  for (const step of steps) {
+    const stale = step.task === "seed" || step.task === "bootloader";
+    if (stale && step.state === SUCCEEDED) {
+      decision.step(step, {
+        state: PENDING,
+        reason: "the ramdisk was started anew",
+        startTime: undefined,
+        endTime: undefined,
+      });
+    }
+  }
+}
+
 function reconcile(decision: Decision, node: Node, step: Step, message: Hello, rebooted: boolean): void {
   const inRamdisk = message.environment === Environment.BOOTSTRAP;
   if (step.task === "bootstrap") {
-    if (inRamdisk) succeed(decision, step, `in the ramdisk, boot ${message.bootId.slice(0, 8)}`);
+    // A driver that has not done its part is about to cut the power: this boot will not last.
+    const stays = !node.spec?.power || step.result !== "";
+    if (inRamdisk && stays) succeed(decision, step, `in the ramdisk, boot ${message.bootId.slice(0, 8)}`);
   } else if (step.task === "reboot" && rebooted) {
     const wanted = plannedStep(decision, step)?.action?.kind;
     const proof = inRamdisk
@@ -131,8 +158,10 @@ export function gone(decision: Decision, node: Node): void {
 /** The daemon has started: nobody is connected, and whatever ran may or may not still run. */
 export function restarted(decision: Decision): void {
   for (const node of decision.state.nodes.values()) {
-    if (node.online) decision.node(node, { online: false, lastSeenTime: decision.now });
-    for (const step of activeSteps(decision, node.name)) {
+    const steps = activeSteps(decision, node.name);
+    // Nobody could speak to a daemon that was away: silence counts from now.
+    if (node.online || steps.length) decision.node(node, { online: false, lastSeenTime: decision.now });
+    for (const step of steps) {
       if (step.task === "bootstrap") {
         // Unless it was carried out, the effect may have been lost with the old process.
         if (!step.result) decision.effect({ do: "bootRamdisk", step: step.name, node: node.name });
@@ -153,6 +182,8 @@ export function tick(decision: Decision): void {
       const startMs = step.startTime ? timestampMs(step.startTime) : decision.nowMs;
       if (decision.nowMs > startMs + timeoutMs + deadlineSlackMs) {
         overdue(decision, node, step, timeoutMs);
+      } else if (step.task === "bootstrap" && hasStayed(decision, node, step)) {
+        succeed(decision, step, "in the ramdisk");
       } else if (step.state === UNKNOWN) {
         const seenMs = node.lastSeenTime ? timestampMs(node.lastSeenTime) : startMs;
         if (decision.nowMs > seenMs + silenceLimitMs) lose(decision, node, step);
@@ -160,7 +191,30 @@ export function tick(decision: Decision): void {
       }
     }
   }
+  for (const deployment of decision.state.deployments.values()) {
+    for (const { step, node } of waitingForNode(decision, deployment)) waitFor(decision, node, step);
+  }
   schedule(decision);
+}
+
+/** The agent spoke before the driver was done, and is still there: the machine had booted faster. */
+function hasStayed(decision: Decision, node: Node, step: Step): boolean {
+  if (!step.result || !node.online || node.environment !== Environment.BOOTSTRAP) return false;
+  return !!node.lastSeenTime && decision.nowMs > timestampMs(node.lastSeenTime) + sessionEndsMs;
+}
+
+/** A step could start, but its node is not there: what is off is switched on, but nothing waits for ever. */
+function waitFor(decision: Decision, node: Node, step: Step): void {
+  if (!step.startTime || step.endTime) {
+    const reason = `waits for ${node.name}'s agent: see the node's power and console`;
+    decision.step(step, { reason, startTime: decision.now, endTime: undefined });
+  } else if (decision.nowMs > timestampMs(step.startTime) + absenceLimitMs) {
+    const waited = `${absenceLimitMs / 60_000} minutes`;
+    const reason = `lost: ${node.name}'s agent was not there for ${waited}; see its console and power, then retry`;
+    fail(decision, step, reason, "silent");
+    return;
+  }
+  decision.effect({ do: "readPower", node: node.name });
 }
 
 function overdue(decision: Decision, node: Node, step: Step, timeoutMs: number): void {
@@ -184,6 +238,11 @@ function lose(decision: Decision, node: Node, step: Step): void {
 export function powerRead(decision: Decision, node: Node, power: PowerState): void {
   if (node.power !== power) decision.node(node, { power });
   if (power !== PowerState.OFF) return;
+  const deployment = decision.state.deployment(node.cluster);
+  const waiting = deployment ? waitingForNode(decision, deployment) : [];
+  if (waiting.some((wanted) => wanted.node.name === node.name)) {
+    decision.effect({ do: "powerOn", node: node.name });
+  }
   for (const step of activeSteps(decision, node.name)) {
     if (step.state !== UNKNOWN) continue;
     fail(
@@ -203,7 +262,7 @@ export function powerDone(decision: Decision, stepName: string, error: string): 
   const node = decision.state.nodes.get(step.node);
   if (!error) {
     if (step.task === "bootstrap") decision.step(step, { result: "switched on to boot from the network" });
-    if (node) decision.node(node, { power: PowerState.ON, fault: "" });
+    if (node) decision.node(node, { power: PowerState.ON, fault: "", lastSeenTime: decision.now });
     return;
   }
   if (node)
@@ -216,7 +275,12 @@ export function powerDone(decision: Decision, stepName: string, error: string): 
 }
 
 function activeSteps(decision: Decision, node: string): Step[] {
+  return newestSteps(decision, node).filter(isActive);
+}
+
+/** Its steps in the newest deployment of its cluster. */
+function newestSteps(decision: Decision, node: string): Step[] {
   const deployment = decision.state.deployment(decision.state.nodes.get(node)?.cluster ?? "");
   if (!deployment) return [];
-  return decision.state.steps(deployment.name).filter((step) => step.node === node && isActive(step));
+  return decision.state.steps(deployment.name).filter((step) => step.node === node);
 }

@@ -30,39 +30,76 @@ export function schedule(decision: Decision): void {
 }
 
 function startReady(decision: Decision, deployment: Deployment): void {
-  const steps = new Map(
-    decision.state.steps(deployment.name).map((step) => [`${step.node}/${step.task}`, step]),
-  );
-  const busy = new Set([...steps.values()].filter(isActive).map(({ node }) => node));
-  for (const planned of deployment.plan?.steps ?? []) {
-    const step = steps.get(planned.id);
-    const node = decision.state.nodes.get(planned.node);
-    if (!step || !node || step.state !== PENDING || busy.has(node.name)) continue;
-    if (!planned.requires.every((id) => steps.get(id)?.state === SUCCEEDED)) continue;
-    if (step.nextAttemptTime && timestampMs(step.nextAttemptTime) > decision.nowMs) continue;
-    if (start(decision, node, planned, step)) busy.add(node.name);
+  const busy = busyNodes(decision, deployment);
+  let doneAtOnce = false;
+  for (const { planned, step, node } of readySteps(decision, deployment)) {
+    if (busy.has(node.name)) continue;
+    const started = start(decision, node, planned, step);
+    if (started === "runs") busy.add(node.name);
+    if (started === "done") doneAtOnce = true;
   }
+  // What came after it can start now.
+  if (doneAtOnce) startReady(decision, deployment);
 }
 
-/** True if the node has got something to do. */
-function start(decision: Decision, node: Node, planned: PlannedStep, step: Step): boolean {
+type Ready = { planned: PlannedStep; step: Step; node: Node };
+
+/** The steps that may start now, if their node is free, there, and in the right environment. */
+function readySteps(decision: Decision, deployment: Deployment): Ready[] {
+  const { state, nowMs } = decision;
+  const ready: Ready[] = [];
+  // A step that has succeeded counts only while what it is built on does. The plan is in order.
+  const done = new Set<string>();
+  for (const planned of deployment.plan?.steps ?? []) {
+    const step = state.step(`${deployment.name}/${planned.id}`);
+    const node = state.nodes.get(planned.node);
+    if (!step || !node || !planned.requires.every((id) => done.has(id))) continue;
+    if (step.state === SUCCEEDED) done.add(planned.id);
+    const due = !step.nextAttemptTime || timestampMs(step.nextAttemptTime) <= nowMs;
+    if (step.state === PENDING && due) ready.push({ planned, step, node });
+  }
+  return ready;
+}
+
+/** What the nodes that have nothing to do would do next, if they were there. */
+export function waitingForNode(decision: Decision, deployment: Deployment): Ready[] {
+  if (deployment.state !== Deployment_State.RUNNING) return [];
+  const seen = busyNodes(decision, deployment);
+  return readySteps(decision, deployment).filter(({ planned, node }) => {
+    if (seen.has(node.name)) return false;
+    seen.add(node.name);
+    return !isThere(node, planned);
+  });
+}
+
+function busyNodes(decision: Decision, deployment: Deployment): Set<string> {
+  const active = decision.state.steps(deployment.name).filter(isActive);
+  return new Set(active.map(({ node }) => node));
+}
+
+function isThere(node: Node, { task }: PlannedStep): boolean {
+  return task === "bootstrap" || (node.online && node.environment === environmentOf(task));
+}
+
+/** `waits`: the node is not there, or not where the step can run. */
+function start(decision: Decision, node: Node, planned: PlannedStep, step: Step): "runs" | "done" | "waits" {
   const inRamdisk = node.online && node.environment === Environment.BOOTSTRAP;
   if (planned.task === "bootstrap") {
     if (inRamdisk) {
       const running = begin(decision, node, step, "provision");
       succeed(decision, running, "was in the ramdisk already");
-      return false;
+      return "done";
     }
     begin(decision, node, step, "provision", { bootTarget: BootTarget.RAMDISK });
     decision.effect({ do: "bootRamdisk", step: step.name, node: node.name });
-    return true;
+    return "runs";
   }
-  if (!node.online || node.environment !== environmentOf(planned.task)) return false;
+  if (!isThere(node, planned)) return "waits";
   const reboot = planned.task === "reboot";
   const event = isProvisioning(planned.task) ? "provision" : "configure";
   begin(decision, node, step, event, reboot ? { bootTarget: BootTarget.DISK } : {});
   decision.effect({ do: reboot ? "bootDiskThenAssign" : "assign", step: step.name });
-  return true;
+  return "runs";
 }
 
 function begin(

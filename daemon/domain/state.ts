@@ -86,6 +86,16 @@ export class State {
     return [...(this.#steps.get(deployment)?.values() ?? [])];
   }
 
+  /** Records are read in order of their names: puts the steps of every deployment back into that of its plan. */
+  orderSteps(): void {
+    for (const [deployment, steps] of this.#steps) {
+      const planned = this.deployments.get(deployment)?.plan?.steps ?? [];
+      const place = new Map(planned.map(({ id }, index) => [`${deployment}/${id}`, index]));
+      const sorted = [...steps].sort(([a], [b]) => (place.get(a) ?? 0) - (place.get(b) ?? 0));
+      this.#steps.set(deployment, new Map(sorted));
+    }
+  }
+
   /** `DEPLOYMENT/NODE/TASK`. */
   step(name: string): Step | undefined {
     return this.#steps.get(name.slice(0, name.indexOf("/")))?.get(name);

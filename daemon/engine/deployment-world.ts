@@ -31,16 +31,22 @@ export class World {
   static async start(nodes: string[], retries = 0): Promise<World> {
     const world = new World();
     await world.open();
-    await world.engine.decide((decision) => {
-      for (const name of nodes) {
-        const node = create(NodeSchema, { name, state: Node_State.AVAILABLE, keyDigest: "k" });
-        decision.change(put({ case: "node", value: node }));
-      }
+    for (const name of nodes) await world.declare(name);
+    if (nodes.length) await world.deploy(nodes, retries);
+    return world;
+  }
+
+  declare(name: string) {
+    const node = create(NodeSchema, { name, state: Node_State.AVAILABLE, keyDigest: "k" });
+    return this.engine.decide((decision) => decision.change(put({ case: "node", value: node })));
+  }
+
+  deploy(nodes: string[], retries = 0) {
+    return this.engine.decide((decision) => {
       const cluster = create(ClusterSchema, { name: "demo", spec: { name: "demo" } });
       decision.change(put({ case: "cluster", value: cluster }));
       startDeployment(decision, cluster, plan(nodes, retries));
     });
-    return world;
   }
 
   async open(): Promise<void> {

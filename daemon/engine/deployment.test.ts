@@ -222,4 +222,32 @@ describe("a deployment", () => {
     await world.hello("n1", "boot", { running: [token] } as never);
     expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
   });
+
+  it("partitions at once a node that is in the ramdisk already", async () => {
+    const world = await World.start([]);
+    await world.declare("n1");
+    await world.hello("n1", "boot");
+    await world.deploy(["n1"]);
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.SUCCEEDED);
+    expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
+  });
+
+  it("does not make a stop wait for a machine that is awaited in the ramdisk", async () => {
+    const world = await World.start(["n1"]);
+    await world.engine.decide((decision) => {
+      const deployment = decision.state.deployment("demo");
+      if (deployment) stopDeployment(decision, deployment);
+    });
+    expect(world.deployment()?.state).toBe(Deployment_State.STOPPED);
+    await world.retry();
+    expect(world.step("n1/bootstrap")).toMatchObject({ state: Step_State.RUNNING, attempt: 2 });
+  });
+
+  it("has its steps in the order of its plan after a restart", async () => {
+    const world = await World.start(["n1", "n2"]);
+    const tasks = () => world.engine.state.steps("demo-1").map(({ node, task }) => `${node}/${task}`);
+    const before = tasks();
+    await world.open();
+    expect(tasks()).toEqual(before);
+  });
 });

@@ -50,6 +50,7 @@ export class Store implements AsyncDisposable {
     for await (const [key, value] of database.iterator({ gt: "r/", lt: "r0" })) {
       store.state.apply({ put: decode(key, value) });
     }
+    store.state.orderSteps();
     for await (const [key, value] of database.iterator({ gt: "c/", lt: "c0" })) {
       store.#remember(decodeChange(key, value));
     }

@@ -1,0 +1,158 @@
+// What the simulator has found: the shortest way to each case in which a deployment hung, or hurt itself.
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { StepResult_Outcome as Outcome } from "../../proto/gen/muster/v1/agent_pb.ts";
+import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { NodeSpecSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
+import { powerDone, powerRead, restarted } from "../domain/report.ts";
+import { World } from "./deployment-world.ts";
+
+/** A deployment of n1, which has a power driver. */
+async function startWithDriver(): Promise<World> {
+  const world = await World.start(["n1"]);
+  const power = { driver: { case: "qmp" as const, value: { socket: "n1.sock" } } };
+  const spec = create(NodeSpecSchema, { name: "n1", power });
+  await world.engine.decide((decision) => decision.node(world.node("n1"), { spec }));
+  return world;
+}
+
+/** n2 waits for n1's task, and is silent. */
+async function waitForSilentNode(): Promise<World> {
+  const world = await World.start(["n1", "n2"]);
+  for (const name of ["n1", "n2"]) {
+    await world.provision(name);
+    await world.installed(name, `${name}-disk`);
+  }
+  await world.gone("n2");
+  await world.succeed("n1/configure");
+  world.take();
+  return world;
+}
+
+describe("a bootstrap", () => {
+  it("is not done by a boot whose power the driver is about to cut", async () => {
+    const world = await startWithDriver();
+    await world.hello("n1", "boot-before");
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
+    expect(world.step("n1/partition").state).toBe(Step_State.PENDING);
+
+    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.hello("n1", "boot-after");
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.SUCCEEDED);
+    expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
+  });
+
+  it("is done by a boot that is quicker than its driver, and stays", async () => {
+    const world = await startWithDriver();
+    await world.hello("n1", "boot-after");
+    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.passes(5_000);
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
+    await world.passes(20_000);
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.SUCCEEDED);
+    expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
+  });
+
+  it("that failed holds up what is built on it, though the step in between has succeeded", async () => {
+    const world = await World.start(["n1", "n3"]);
+    await world.hello("n1", "boot");
+    await world.succeed("n1/partition");
+    await world.finish("n1/image", { outcome: Outcome.FAILED, reason: "no space" });
+    await world.gone("n1");
+    await world.hello("n3", "boot-of-n3");
+    await world.finish("n3/partition", { outcome: Outcome.FAILED, reason: "no such disk" });
+    await world.retry();
+    await world.engine.decide((decision) =>
+      powerDone(decision, "demo-1/n1/bootstrap", "no answer from the BMC"),
+    );
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.FAILED);
+    await world.hello("n1", "boot-2");
+    expect(world.step("n1/image").state).toBe(Step_State.PENDING);
+  });
+});
+
+describe("a ramdisk that is started anew before the reboot", () => {
+  it("has its identity written to the disk again", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "ramdisk-1");
+    for (const task of ["partition", "image", "seed"]) await world.succeed(`n1/${task}`);
+    await world.hello("n1", "ramdisk-2");
+    expect(world.step("n1/bootloader").reason).toContain("restarted");
+    expect(world.step("n1/image")).toMatchObject({ state: Step_State.SUCCEEDED, attempt: 1 });
+    expect(world.step("n1/seed")).toMatchObject({ state: Step_State.RUNNING, attempt: 2 });
+    await world.succeed("n1/seed");
+
+    await world.retry();
+    await world.succeed("n1/bootloader");
+    expect(world.step("n1/reboot").state).toBe(Step_State.RUNNING);
+  });
+
+  it("is not rebooted into a disk with the old identity when writing it has failed", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "ramdisk-1");
+    for (const task of ["partition", "image", "seed", "bootloader"]) await world.succeed(`n1/${task}`);
+    await world.finish("n1/reboot", { outcome: Outcome.FAILED, reason: "sync failed" });
+    await world.hello("n1", "ramdisk-2");
+    await world.retry();
+    await world.finish("n1/seed", { outcome: Outcome.FAILED, reason: "no space" });
+    expect(world.step("n1/bootloader").state).toBe(Step_State.PENDING);
+    expect(world.step("n1/reboot").state).toBe(Step_State.PENDING);
+    expect(world.deployment()?.state).toBe(Deployment_State.FAILED);
+  });
+
+  it("does not put the identity of an installed node in doubt", async () => {
+    const world = await World.start(["n1"]);
+    await world.provision("n1");
+    await world.installed("n1", "disk");
+    await world.hello("n1", "ramdisk-again");
+    expect(world.step("n1/seed").state).toBe(Step_State.SUCCEEDED);
+  });
+});
+
+describe("a step whose node is not there", () => {
+  it("says so, and has the node switched on", async () => {
+    const world = await waitForSilentNode();
+    await world.passes(5_000);
+    expect(world.step("n2/configure")).toMatchObject({
+      state: Step_State.PENDING,
+      reason: "waits for n2's agent: see the node's power and console",
+    });
+    expect(world.take()).toContainEqual({ do: "readPower", node: "n2" });
+    await world.engine.decide((decision) => powerRead(decision, world.node("n2"), PowerState.OFF));
+    expect(world.take()).toContainEqual({ do: "powerOn", node: "n2" });
+    await world.installed("n2", "n2-disk-again");
+    expect(world.step("n2/configure")).toMatchObject({ state: Step_State.RUNNING, attempt: 1, reason: "" });
+  });
+
+  it("does not wait for ever, and a retry waits anew", async () => {
+    const world = await waitForSilentNode();
+    await world.passes(5_000);
+    await world.passes(14 * 60_000);
+    expect(world.step("n2/configure").state).toBe(Step_State.PENDING);
+    await world.passes(2 * 60_000);
+    expect(world.step("n2/configure").reason).toMatch(/^lost: n2's agent was not there for 15 minutes/);
+    expect(world.deployment()?.state).toBe(Deployment_State.FAILED);
+
+    await world.retry();
+    await world.passes(5_000);
+    await world.passes(5_000);
+    expect(world.step("n2/configure").state).toBe(Step_State.PENDING);
+    await world.installed("n2", "n2-disk-again");
+    await world.succeed("n2/configure");
+    expect(world.deployment()?.state).toBe(Deployment_State.SUCCEEDED);
+  });
+});
+
+describe("a daemon that comes back", () => {
+  it("gives an agent the time to speak that it could not speak to before", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "boot");
+    await world.gone("n1");
+    world.nowMs += 5 * 60_000;
+    await world.open();
+    await world.engine.decide(restarted);
+    await world.passes(5_000);
+    expect(world.step("n1/partition").state).toBe(Step_State.UNKNOWN);
+  });
+});
