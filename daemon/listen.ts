@@ -77,7 +77,10 @@ function bind(server: Server, address: string, credentials: ServerCredentials): 
 /** gRPC has no error codes here, only the system's messages inside its own. */
 function remedyOf({ message }: Error): string {
   const remedies: [RegExp, string][] = [
-    [/EADDRINUSE/, "the port is taken; stop what listens there, or choose another port"],
+    [
+      /EADDRINUSE/,
+      "the port is taken; stop what listens there, or choose another --enroll-port or --agent-port",
+    ],
     [/EADDRNOTAVAIL/, "this machine has no such address; give one that it has as --address"],
     [/EACCES/, "not allowed; run the daemon as root, or choose a port above 1023"],
     [/EINVAL/, "the path of a socket has at most 107 bytes; choose a shorter --state-dir"],

@@ -51,7 +51,7 @@ function destroyedLines(disk: PlannedDisk): string[] {
   return [diskName(disk), ...indent(losses)];
 }
 
-export function diskName(disk: PlannedDisk): string {
+function diskName(disk: PlannedDisk): string {
   const id = disk.serial ? `serial ${clean(disk.serial)}` : `wwn ${clean(disk.wwn)}`;
   const model = disk.model ? ` ${clean(disk.model)}` : "";
   return `disk ${id}${model}, ${formatBytes(disk.sizeBytes)}, now ${disk.lastName || "unnamed"}`;

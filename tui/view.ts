@@ -19,7 +19,7 @@ export function newView(screen: ScreenName, name = ""): View {
   return { screen, name, cursor: 0, chosen: "", scroll: 0, filter: "", follow: screen === "log" };
 }
 
-export function keyOf({ kind, name }: Target): string {
+function keyOf({ kind, name }: Target): string {
   return `${kind}/${name}`;
 }
 

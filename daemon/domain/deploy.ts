@@ -49,7 +49,8 @@ export function startDeployment(decision: Decision, cluster: Cluster, plan: Plan
     const node = decision.state.nodes.get(nodeName);
     if (node) decision.node(node, { cluster: cluster.name, role, hostname, reason: "" }, "reserved");
   }
-  const message = `${plan.nodes.length} nodes, ${plan.steps.length} steps, plan ${plan.hash.slice(0, 12)}`;
+  const nodeCount = plan.nodes.length === 1 ? "1 node" : `${plan.nodes.length} nodes`;
+  const message = `${nodeCount}, ${plan.steps.length} steps, plan ${plan.hash.slice(0, 12)}`;
   decision.event(Event_Severity.INFO, `deployment/${name}`, "DEPLOYMENT_STARTED", message);
   schedule(decision);
   return deployment;

@@ -6,7 +6,7 @@ export type Size =
   | { kind: "share"; parts: bigint; whole: bigint }
   | { kind: "remaining" };
 
-export const kib = 1024n;
+const kib = 1024n;
 export const mib = 1024n * kib;
 export const gib = 1024n * mib;
 export const tib = 1024n * gib;

@@ -9,7 +9,6 @@ import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { type Event, type Resource, ResourceSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 
 export type Change = { put: Resource } | { delete: string };
-export type ResourceKind = NonNullable<Resource["kind"]["case"]>;
 
 /** `node/n1`, `step/demo-1/n1/image`: the key of a resource everywhere. */
 export function resourceName({ kind }: Resource): string {

@@ -27,7 +27,7 @@ const espMount = "/boot/efi";
 
 export const bootloader = createBootloaderStep();
 
-export function createBootloaderStep(options: StorageOptions = machineStorage): Step<"bootloader"> {
+function createBootloaderStep(options: StorageOptions = machineStorage): Step<"bootloader"> {
   return async (action, context) => {
     const plan = requirePlan(action);
     const disks = matchDisks(plan, await options.findDisks(context.run, context.signal));

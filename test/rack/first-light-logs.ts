@@ -22,7 +22,7 @@ export async function checkTaskLogs(operator: Operator, plan: Plan, signal: Abor
   return faults;
 }
 
-export async function readLog(operator: Operator, step: string, signal: AbortSignal): Promise<string> {
+async function readLog(operator: Operator, step: string, signal: AbortSignal): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";
   for await (const { content } of operator.watch.tailLog({ step }, { signal })) {

@@ -38,7 +38,7 @@ export const bridge = "br0";
 export const hostAddress = "10.77.0.1";
 export const dhcpRange = "10.77.0.100-10.77.0.200";
 export const nicId = "nic0";
-export const rackLimit = 32;
+const rackLimit = 32;
 /** After the disks: a blank disk falls through to the network. */
 export const nicBootindex = 10;
 

@@ -2,7 +2,7 @@
 import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { bar, elapsed, plural } from "../format.ts";
 import { deploymentOf, stepsOf, type World } from "../model.ts";
-import { countSteps, deploymentState, hasEnded, needsYou, nodeState } from "../words.ts";
+import { countSteps, deploymentState, needsYou, nodeState } from "../words.ts";
 import { eventRows } from "./events.ts";
 import {
   blank,
@@ -91,7 +91,7 @@ function needLines(scene: Scene): Line[] {
   return tableLines([{ title: "NODE" }, { title: "TASK" }, { title: "WHY" }], rows, scene.width).body;
 }
 
-export function failedSteps(world: World) {
+function failedSteps(world: World) {
   return [...world.clusters.values()].flatMap((cluster) => {
     const deployment = deploymentOf(world, cluster);
     if (!deployment || deployment.state === Deployment_State.SUCCEEDED) return [];
@@ -103,11 +103,4 @@ function activityLines(scene: Scene): Line[] {
   const rows = eventRows(scene).slice(0, eventsShown);
   if (!rows.length) return [line("nothing has happened yet", "dim")];
   return tableLines([{ title: "" }, { title: "" }, { title: "" }], rows, scene.width).body;
-}
-
-/** The deployment that a key on the overview most likely means. */
-export function activeDeployment(world: World): string | undefined {
-  const all = [...world.clusters.values()].map((cluster) => deploymentOf(world, cluster));
-  const known = all.filter((deployment) => deployment !== undefined);
-  return (known.find(({ state }) => !hasEnded(state)) ?? known.at(-1))?.name;
 }

@@ -159,7 +159,7 @@ async function clusterLines(operator: Operator, name: string, now: number): Prom
   return run.deployment ? [...lines, "", ...deploymentLines(run.deployment, run.steps, now)] : lines;
 }
 
-export function deploymentLines(deployment: Deployment, steps: Step[], now: number): string[] {
+function deploymentLines(deployment: Deployment, steps: Step[], now: number): string[] {
   const start = timeMs(deployment.startTime);
   const lines = facts([
     ["Deployment", deployment.name],

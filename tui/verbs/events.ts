@@ -29,7 +29,7 @@ export async function events(operator: Operator, io: Io, options: { watch?: bool
   return exitCode.interrupted;
 }
 
-export function eventLine(event: Event): string {
+function eventLine(event: Event): string {
   const time = timeMs(event.time);
   const when = time === undefined ? "" : dateTime(time);
   return [

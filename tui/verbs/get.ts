@@ -115,7 +115,7 @@ export function clusterTable(clusters: Cluster[], deployments: Deployment[]): st
   return table(["NAME", "NODES", "ROLES", "DEPLOYMENT", "STATE", "REASON"], rows);
 }
 
-export function imageTable(images: Image[]): string[] {
+function imageTable(images: Image[]): string[] {
   const rows = images.map((image) => {
     const built = timeMs(image.buildTime);
     const stored = `${formatBytes(image.storedBytes)} in ${image.chunkCount}`;

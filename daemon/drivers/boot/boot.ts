@@ -84,7 +84,7 @@ async function listen(
     await once(server, "listening");
   } catch (cause) {
     const remedies: Record<string, string> = {
-      EADDRINUSE: "the port is taken; stop what listens there, or choose another port for network boot",
+      EADDRINUSE: "the port is taken; stop what listens there, or choose another --http-port",
       EADDRNOTAVAIL: "this machine has no such address; give one that it has on the machines' network",
       EACCES: "not allowed; run the daemon as root, or choose a port above 1023",
     };

@@ -127,7 +127,7 @@ async function nodeScript(options: BootHttpOptions, machine: BootingMachine): Pr
  * The second initrd: what the agent needs to find and trust the daemon. Compressed, because the kernel's EFI stub
  * puts it right behind the first and a plain archive would have to start at a multiple of 4 bytes.
  */
-export function joinArchive(joinBundle: string): Uint8Array {
+function joinArchive(joinBundle: string): Uint8Array {
   const archive = cpioArchive([
     { path: "etc", mode: 0o755, directory: true },
     { path: "etc/muster", mode: 0o755, directory: true },
