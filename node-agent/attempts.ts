@@ -54,6 +54,8 @@ export class Attempts {
     for (const { token } of options.journal.settleOrphans(options.bootId)) {
       options.print(`attempt ${token} was interrupted by a restart of the agent`);
     }
+    const missed = options.journal.missedReboot(options.bootId);
+    if (missed !== undefined) this.#rebootSoon(missed);
   }
 
   get running(): string[] {

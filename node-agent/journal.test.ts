@@ -72,3 +72,15 @@ it("forgets the oldest acknowledged tokens", () => {
   expect(readdirSync(dir)).toHaveLength(257);
   expect([journal.has("t0"), journal.has("t1"), journal.has("t299")]).toEqual([true, false, true]);
 });
+
+it("knows a reboot that was announced in this boot and never came, until another attempt follows", () => {
+  const journal = new Journal(dir);
+  journal.start(attempt("t1", "reboot"));
+  expect(journal.missedReboot("boot-1")).toBeUndefined();
+  journal.finish(success("t1"));
+  journal.acknowledge("t1");
+  expect(new Journal(dir).missedReboot("boot-1")).toBe("t1");
+  expect(new Journal(dir).missedReboot("boot-2")).toBeUndefined();
+  journal.start(attempt("t2", "partition"));
+  expect(new Journal(dir).missedReboot("boot-1")).toBeUndefined();
+});

@@ -50,6 +50,13 @@ export class Journal {
     return orphans.map((entry) => this.finish(orphanResult(entry, bootId)));
   }
 
+  /** A reboot that was announced in this very boot and never came; a later attempt takes its place. */
+  missedReboot(bootId: string): string | undefined {
+    const newest = [...this.#entries.values()].at(-1);
+    const announced = newest?.kind === "reboot" && newest.result?.outcome === StepResult_Outcome.SUCCEEDED;
+    return announced && newest.bootId === bootId ? newest.token : undefined;
+  }
+
   has(token: string): boolean {
     return this.#entries.has(token);
   }

@@ -5,7 +5,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { credentials, Server } from "@grpc/grpc-js";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { StepResult_Outcome } from "../proto/gen/muster/v1/agent_pb.ts";
+import { StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
 import { InventorySchema } from "../proto/gen/muster/v1/inventory_pb.ts";
 import { Environment } from "../proto/gen/muster/v1/node_pb.ts";
 import { Connection } from "../proto/rpc/client.ts";
@@ -279,5 +279,14 @@ describe("an attempt", () => {
     await delay(100);
     expect(reboots).toBe(1);
     await eventually(() => expect(reboots).toBe(2));
+  });
+
+  it("of a reboot is made good by an agent that was killed before it came", async () => {
+    const killed = new Journal(join(dir, "journal"));
+    killed.start({ token: "t1", step: "demo-1/n1/reboot", kind: "reboot", bootId: "boot-1" });
+    killed.finish(create(StepResultSchema, { token: "t1", outcome: StepResult_Outcome.SUCCEEDED }));
+    killed.acknowledge("t1");
+    await startAgent();
+    await eventually(() => expect(reboots).toBe(1));
   });
 });
