@@ -1,4 +1,4 @@
-// What goes wrong with real machines: a chunk that rots in the store, a plug that is pulled. These take long;
+// What goes wrong in real racks: a chunk that rots in the store, a plug that is pulled, a daemon that dies. Long;
 // MUSTER_RACK_ALL=1 (npm run test:rack:all) asks for them.
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -8,10 +8,12 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageManifestSchema } from "../../proto/gen/muster/v1/image_pb.ts";
 import { run } from "./command.ts";
+import { ensureDaemon } from "./daemon-process.ts";
 import { demoCluster } from "./demo-manifests.ts";
 import { assertSucceeded, followDeployment, planCluster, startDeployment } from "./deployment.ts";
 import { lines } from "./lines.ts";
 import { OneMachine } from "./one-machine.ts";
+import { Operator } from "./operator.ts";
 import { processBook } from "./rack.ts";
 
 const limitMs = 20 * 60_000;
@@ -74,6 +76,29 @@ describe.runIf(process.env.MUSTER_RACK_ALL)("faults", () => {
     assertSucceeded(ended);
     // What was on the disk when the plug was pulled has not been written again.
     expect(ended.steps.find(({ task }) => task === "image")?.progress?.skippedBytes).toBeGreaterThan(0n);
+  });
+
+  it("goes on by itself when the daemon was killed while a machine was written", async ({ signal }) => {
+    const world = await OneMachine.up(signal);
+    onTestFinished(() => world[Symbol.asyncDispose]());
+    const { operator, stateDir } = world;
+    const name = await startDeployment(operator, await planCluster(operator, demoCluster));
+    await imageIsHalfWritten(world, name);
+    const book = processBook(stateDir);
+    const record = book.get("daemon");
+    if (!record) throw new Error("the daemon is not on record");
+    process.kill(record.pid, "SIGKILL");
+    await sleep(5_000, undefined, { signal });
+    expect(await ensureDaemon(stateDir, book, signal)).toBe(true);
+
+    // A connection of its own: the old one waits before it tries again.
+    using again = new Operator(stateDir);
+    const ended = await followDeployment(again, name, { log: lines, signal, limitMs });
+    assertSucceeded(ended);
+    // The agent went on with what it was doing: nothing was started twice.
+    expect(ended.steps.map(({ task, attempt }) => `${task} ${attempt}`)).toEqual(
+      ended.steps.map(({ task }) => `${task} 1`),
+    );
   });
 });
 
