@@ -25,8 +25,11 @@ export type ApiContext = {
   clock: () => number;
 };
 
+/** What can be listed is followed by how. */
 export function notFound(kind: string, name: string): RpcError {
-  return new RpcError(codes.NOT_FOUND, `there is no ${kind} ${name}`, {
+  const listed = ["node", "cluster", "image", "deployment"].includes(kind);
+  const remedy = listed ? `; \`muster get ${kind}s\` lists what there is` : "";
+  return new RpcError(codes.NOT_FOUND, `there is no ${kind} ${name}${remedy}`, {
     reason: "NOT_FOUND",
     metadata: { name },
   });
