@@ -2,6 +2,14 @@
 import { isIP, isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { exitCodeHelp } from "./state/errors.ts";
+
+const exitCodes = `
+Exit codes:
+  0   stopped
+  1   failed
+  2   wrong options
+${exitCodeHelp(["inUse", "newer", "damaged", "forbidden", "readOnly", "notADirectory", "unwritable"])}`;
 
 export type DaemonConfig = {
   stateDir: string;
@@ -17,6 +25,8 @@ export type DaemonConfig = {
   /** IPv6 prefix of that interface: iPXE waits 13 s for a router where nobody advertises one. */
   bootPrefix6: string | undefined;
   unknownMachines: "discover" | "ignore";
+  /** Tell tools on the operators' socket the schema of the API. */
+  reflection: boolean;
 };
 
 /** Throws ConfigError. */
@@ -34,7 +44,13 @@ export function readConfig(argv: string[], env: NodeJS.ProcessEnv): DaemonConfig
       new Option("--unknown-machines <policy>", "what machines get that nobody declared")
         .choices(["discover", "ignore"])
         .default("discover"),
+    )
+    .option(
+      "--reflection",
+      "tell tools such as grpcurl the schema of the API on the operators' socket",
+      false,
     );
+  program.addHelpText("after", exitCodes);
   program.exitOverride().parse(argv, { from: "user" });
   const options = program.opts<Omit<DaemonConfig, "address"> & { address?: string }>();
   const { bootInterface } = options;

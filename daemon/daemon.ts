@@ -1,14 +1,14 @@
 // The composition root: builds every part of the daemon, starts it and takes it down again.
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { create, toJsonString } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { JoinBundleSchema } from "../proto/gen/muster/v1/agent_pb.ts";
 import { daemonTlsName } from "../proto/rpc/wire.ts";
 import type { DaemonConfig } from "./config.ts";
+import type { Effect } from "./domain/decision.ts";
 import { bootAnswer, discover } from "./domain/join.ts";
 import type { BootPolicy } from "./domain/ports.ts";
-import { restarted, tick } from "./domain/report.ts";
+import { restarted, tick } from "./domain/watchdog.ts";
 import { type BootServer, startBootServer } from "./drivers/boot/boot.ts";
 import { type Ca, openCa } from "./drivers/ca.ts";
 import { ImageStore } from "./drivers/image-store.ts";
@@ -20,8 +20,8 @@ import { Sessions } from "./engine/sessions.ts";
 import { StepLogs } from "./engine/step-logs.ts";
 import { WatchHub } from "./engine/watch.ts";
 import { type Listeners, listen } from "./listen.ts";
-import { openDatabase } from "./state/open.ts";
-import { Store } from "./state/store.ts";
+import { openDatabase, openStateDirectory, openWitness } from "./state/open.ts";
+import { type Database, Store } from "./state/store.ts";
 
 const tickMs = 5_000;
 
@@ -31,27 +31,41 @@ export type Daemon = AsyncDisposable & {
   failed: Promise<Error>;
 };
 
-export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Daemon> {
+/** Carries out the effects of one batch of decisions. */
+type Act = (effects: readonly Effect[]) => void;
+
+/** What tests put around, or in the place of, the daemon's own parts. */
+export type DaemonParts = {
+  clock?: () => number;
+  wrapDatabase?: (database: Database) => Database;
+  wrapAct?: (act: Act) => Act;
+};
+
+export async function startDaemon(
+  config: DaemonConfig,
+  log: Logger,
+  { clock = Date.now, wrapDatabase = (it) => it, wrapAct = (it) => it }: DaemonParts = {},
+): Promise<Daemon> {
   const { stateDir } = config;
-  await mkdir(stateDir, { recursive: true, mode: 0o711 }).catch((cause: Error) => {
-    const message = `the state directory ${stateDir} cannot be made: ${cause.message}`;
-    throw new Error(`${message}; choose another --state-dir`, { cause });
-  });
+  await openStateDirectory(stateDir);
   await using undo = new AsyncDisposableStack();
   // First of all: its lock keeps a second daemon from touching anything else.
-  const store = undo.use(await Store.open(await openDatabase(join(stateDir, "db"))));
+  const database = await openDatabase(join(stateDir, "db"));
+  const store = undo.use(await Store.open(wrapDatabase(database), openWitness(join(stateDir, "db"))));
   const ca = await openCa(join(stateDir, "pki"), [config.address, daemonTlsName], () => new Date());
   const failed = Promise.withResolvers<Error>();
 
   const hub = new WatchHub(store);
   const sessions = new Sessions();
   const power = createPowerDrivers();
-  const effects = new Effects(power, sessions, log);
+  const logs = new StepLogs(join(stateDir, "logs"));
+  const effects = new Effects(power, sessions, logs, log);
   const engine = new Engine({
     store,
-    clock: Date.now,
+    clock,
+    steady: () => performance.now(),
     log,
-    act: (what) => effects.act(engine, what),
+    act: wrapAct((what) => effects.act(engine, what)),
     publish: (changes) => hub.publish(changes),
     fatal: failed.resolve,
   });
@@ -61,12 +75,12 @@ export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Da
     hub,
     sessions,
     progress: new ProgressBoard(),
-    logs: new StepLogs(join(stateDir, "logs")),
+    logs,
     images: new ImageStore(join(stateDir, "images"), ca.signManifest),
     power,
     ca,
     log,
-    clock: Date.now,
+    clock,
   };
   await engine.decide(restarted);
   const socketPath = join(stateDir, "muster.sock");
@@ -74,6 +88,7 @@ export async function startDaemon(config: DaemonConfig, log: Logger): Promise<Da
   undo.defer(() => listeners.stop());
   const boot = undo.use(await startBoot(config, engine, ca, listeners, log));
   const timer = setInterval(() => engine.decide(tick).catch(() => {}), tickMs);
+  listeners.ready(boot.httpBase);
   log.info(
     { stateDir, address: config.address, http: boot.httpBase, dhcp: config.bootInterface ?? "off" },
     "the daemon is ready",

@@ -1,10 +1,13 @@
 // The daemon's gRPC ports: operators on a unix socket, nodes that want to join by TLS, agents by mutual TLS.
 import { chmod, rm } from "node:fs/promises";
-import { create, type DescMessage, type Message } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescService, type Message } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import type { Logger } from "pino";
+import { Health } from "../proto/gen/grpc/health/v1/health_pb.ts";
+import { ServerReflection } from "../proto/gen/grpc/reflection/v1/reflection_pb.ts";
 import { AgentService, EnrollService } from "../proto/gen/muster/v1/agent_pb.ts";
 import { ClusterService } from "../proto/gen/muster/v1/cluster_pb.ts";
+import { DaemonService } from "../proto/gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../proto/gen/muster/v1/node_pb.ts";
@@ -12,18 +15,28 @@ import { WatchService } from "../proto/gen/muster/v1/watch_pb.ts";
 import { checkMessage } from "../proto/manifest/check.ts";
 import { serve } from "../proto/rpc/server.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
-import { messageLimits } from "../proto/rpc/wire.ts";
+import { serverMessageLimits } from "../proto/rpc/wire.ts";
 import { agentService } from "./api/agents.ts";
 import { clusterService } from "./api/clusters.ts";
 import type { ApiContext } from "./api/context.ts";
+import { daemonService, type Places } from "./api/daemon.ts";
 import { deploymentService } from "./api/deployments.ts";
 import { enrollService } from "./api/enroll.ts";
+import { healthService, Readiness } from "./api/health.ts";
 import { imageService } from "./api/images.ts";
+import { Mutations } from "./api/mutations.ts";
 import { nodeService } from "./api/nodes.ts";
+import { reflectionService } from "./api/reflection.ts";
 import { watchService } from "./api/watch.ts";
 import type { DaemonConfig } from "./config.ts";
 
-export type Listeners = { enrollPort: number; agentPort: number; stop(): Promise<void> };
+export type Listeners = {
+  enrollPort: number;
+  agentPort: number;
+  /** The daemon does all that it is for: health says so from now on. */
+  ready(httpBase: string): void;
+  stop(): Promise<void>;
+};
 
 export async function listen(
   context: ApiContext,
@@ -35,21 +48,32 @@ export async function listen(
     check: checkRequest,
     onError: (method: string, error: RpcError) => logFailure(log, method, error),
   };
-  const channel = { ...messageLimits, "grpc.keepalive_time_ms": 30_000 };
-  const [operators, joining, agents] = [new Server(channel), new Server(channel), new Server(channel)];
+  const pinged = { ...serverMessageLimits, "grpc.keepalive_time_ms": 30_000 };
+  const [operators, joining] = [new Server(pinged), new Server(pinged)];
+  // Agents send heartbeats: pings beside them would only be more work.
+  const agents = new Server(serverMessageLimits);
   // If a port is taken, the servers that listen already would keep a daemon alive that never started.
   await using undo = new AsyncDisposableStack();
   undo.defer(() => rm(socketPath, { force: true }));
   undo.defer(async () => {
     await Promise.all([operators, joining, agents].map(shutDown));
   });
-  serve(operators, NodeService, nodeService(context), options);
-  serve(operators, ClusterService, clusterService(context), options);
-  serve(operators, DeploymentService, deploymentService(context), options);
-  serve(operators, ImageService, imageService(context), options);
-  serve(operators, WatchService, watchService(context), options);
+  const places = { socketPath, ports: { http: config.httpPort, enroll: 0, agent: 0 } };
+  serveOperators(operators, context, config, places, options);
   serve(joining, EnrollService, enrollService(context), options);
   serve(agents, AgentService, agentService(context), options);
+  const readiness = new Readiness();
+  serve(operators, Health, healthService(readiness, namesOf(operatorServices)), options);
+  serve(joining, Health, healthService(readiness, namesOf([EnrollService])), options);
+  serve(agents, Health, healthService(readiness, namesOf([AgentService])), options);
+  if (config.reflection) {
+    serve(
+      operators,
+      ServerReflection,
+      reflectionService([...operatorServices, Health, ServerReflection]),
+      options,
+    );
+  }
 
   const key = { private_key: Buffer.from(ca.serverKey), cert_chain: Buffer.from(ca.serverCert) };
   const caPem = Buffer.from(ca.caPem);
@@ -61,8 +85,43 @@ export async function listen(
   const enrollPort = await bind(joining, `${config.address}:${config.enrollPort}`, tls);
   const mutual = ServerCredentials.createSsl(caPem, [key], true);
   const agentPort = await bind(agents, `${config.address}:${config.agentPort}`, mutual);
+  Object.assign(places.ports, { enroll: enrollPort, agent: agentPort });
+  undo.defer(() => {
+    readiness.serving = false;
+  });
   const running = undo.move();
-  return { enrollPort, agentPort, stop: () => running.disposeAsync() };
+  const ready = (httpBase: string) => {
+    places.ports.http = Number(new URL(httpBase).port);
+    readiness.serving = true;
+  };
+  return { enrollPort, agentPort, ready, stop: () => running.disposeAsync() };
+}
+
+const operatorServices = [
+  NodeService,
+  ClusterService,
+  DeploymentService,
+  ImageService,
+  WatchService,
+  DaemonService,
+];
+
+const namesOf = (services: readonly DescService[]) => services.map(({ typeName }) => typeName);
+
+function serveOperators(
+  server: Server,
+  context: ApiContext,
+  config: DaemonConfig,
+  places: Places,
+  options: Parameters<typeof serve>[3],
+): void {
+  const mutations = new Mutations(context.engine);
+  serve(server, NodeService, nodeService(context, mutations), options);
+  serve(server, ClusterService, clusterService(context, mutations), options);
+  serve(server, DeploymentService, deploymentService(context, mutations), options);
+  serve(server, ImageService, imageService(context, mutations), options);
+  serve(server, WatchService, watchService(context), options);
+  serve(server, DaemonService, daemonService(context, config, places), options);
 }
 
 function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {

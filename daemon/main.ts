@@ -1,8 +1,9 @@
-// `muster daemon`: options, start, signals. Exit codes: 0 stopped, 1 failed, 2 wrong options.
+// `muster daemon`: options, start, signals. Exit codes: 0 stopped, 1 failed, 2 wrong options, and those of the state.
 import { CommanderError } from "commander";
 import { pino } from "pino";
 import { ConfigError, readConfig } from "./config.ts";
 import { startDaemon } from "./daemon.ts";
+import { stateExitCode } from "./state/errors.ts";
 
 const stopped = new Promise<string>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => resolve(signal));
@@ -18,12 +19,17 @@ try {
   setTimeout(() => process.exit(1), 10_000).unref();
   if (end instanceof Error) {
     process.stderr.write(`muster daemon: ${end.message}\n`);
-    process.exitCode = 1;
+    process.exitCode = stateExitCode(end) ?? 1;
   }
-  await daemon[Symbol.asyncDispose]();
+  try {
+    await daemon[Symbol.asyncDispose]();
+  } catch (error) {
+    // A state that cannot be written cannot be closed well either; why is said already.
+    if (!(end instanceof Error)) throw error;
+  }
 } catch (error) {
   // Commander has said already what is wrong.
   if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : 2);
   process.stderr.write(`muster daemon: ${error instanceof Error ? error.message : error}\n`);
-  process.exitCode = error instanceof ConfigError ? 2 : 1;
+  process.exitCode = error instanceof ConfigError ? 2 : (stateExitCode(error) ?? 1);
 }

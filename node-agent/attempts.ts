@@ -1,5 +1,6 @@
-// The attempts that the daemon assigned: at most one runs, each token runs once, and every outcome is in the
-// journal before anybody hears of it. Knows nothing of connections; what it has to say goes to the outbox.
+// The attempts that the daemon assigned: at most one runs, each runs once and none after a newer one, and every
+// outcome is in the journal before anybody hears of it. Knows nothing of connections; what it has to say goes to
+// the outbox.
 import { create } from "@bufbuild/protobuf";
 import {
   type Assign,
@@ -8,11 +9,12 @@ import {
   StepResultSchema,
 } from "../proto/gen/muster/v1/agent_pb.ts";
 import type { Print } from "./console.ts";
-import type { Journal } from "./journal.ts";
+import type { Journal, StartedAttempt } from "./journal.ts";
 import type { Outbox } from "./outbox.ts";
 import { CommandError, createRunner } from "./runner.ts";
 import type { Identity, ImageSource, StepContext, StepReport } from "./step.ts";
 import { type Catalogue, perform } from "./steps/perform.ts";
+import type { Timers } from "./timers.ts";
 
 export type AttemptsOptions = {
   journal: Journal;
@@ -24,11 +26,12 @@ export type AttemptsOptions = {
   /** Reboots the machine, at once. */
   reboot(): Promise<void>;
   print: Print;
+  timers: Timers;
   /** How long a reboot waits for the daemon to have its result. */
   rebootDelayMs?: number;
 };
 
-/** A result without its token. */
+/** A result without the attempt that it is of. */
 type Ending = { outcome: StepResult_Outcome; reason?: string; exitCode?: number; result?: string };
 type Running = { assign: Assign; controller: AbortController; done: Promise<void> };
 
@@ -41,8 +44,6 @@ class Stopped extends Error {
     this.outcome = outcome;
   }
 }
-
-const longestTimerMs = 2 ** 31 - 1;
 
 export class Attempts {
   readonly #options: AttemptsOptions;
@@ -67,19 +68,35 @@ export class Attempts {
     return this.#options.journal.unacknowledged();
   }
 
+  /** The highest that was ever assigned to this agent. */
+  get highestFence(): bigint {
+    return this.#options.journal.highestFence;
+  }
+
   assign(assign: Assign): void {
     const { journal, outbox, bootId, print } = this.#options;
-    const { token, step } = assign;
-    if (journal.has(token)) {
-      const known = journal.resultOf(token);
-      if (known) outbox.result(known);
+    const { token, step, fence } = assign;
+    if (journal.has(assign)) {
+      const known = journal.resultOf(assign);
+      if (known) outbox.result({ ...known, fence });
       return;
     }
-    const kind = assign.action?.kind.case ?? "";
-    journal.start({ token, step, kind, bootId });
+    const attempt = { token, fence, step, kind: assign.action?.kind.case ?? "", bootId };
+    if (fence < journal.highestFence) {
+      const older = `an older attempt: its fence is ${fence}, and this agent has seen ${journal.highestFence}`;
+      this.#refuse(attempt, failure(`${older}; retry the step to get a new attempt`));
+      return;
+    }
     const busy = this.#running?.assign.step;
     if (busy !== undefined) {
-      this.#settle(token, failure(`the node is still running ${busy}; cancel that step or wait for it`));
+      const reason = `the node is still running ${busy}; cancel that step or wait for it`;
+      this.#refuse(attempt, failure(reason));
+      return;
+    }
+    try {
+      journal.start(attempt);
+    } catch (error) {
+      this.#refuse(attempt, failure(error instanceof Error ? error.message : String(error)));
       return;
     }
     print(`${step}: attempt ${assign.attempt} starts`);
@@ -91,14 +108,17 @@ export class Attempts {
   /** A token that was never seen is settled too, so that a late assignment does not run. */
   cancel(token: string): void {
     const { journal, outbox, bootId } = this.#options;
-    const known = journal.resultOf(token);
-    if (known) outbox.result(known);
+    const known = journal.newest(token);
+    const result = known && journal.resultOf(known);
+    if (result) outbox.result(result);
     else if (this.#running?.assign.token === token) {
       this.#running.controller.abort(new Stopped(StepResult_Outcome.CANCELLED, "the step was cancelled"));
-    } else if (!journal.has(token)) {
-      journal.start({ token, step: "", kind: "", bootId });
+    } else if (!known) {
       const reason = "the step was cancelled before it started";
-      this.#settle(token, { outcome: StepResult_Outcome.CANCELLED, reason, exitCode: -1 });
+      this.#refuse(
+        { token, fence: 0n, step: "", kind: "", bootId },
+        { outcome: StepResult_Outcome.CANCELLED, reason, exitCode: -1 },
+      );
     }
   }
 
@@ -116,6 +136,7 @@ export class Attempts {
   }
 
   async #run({ assign, controller }: Running): Promise<void> {
+    const { timers, outbox, print } = this.#options;
     const { token } = assign;
     const kind = assign.action?.kind;
     const limitMs = assign.timeout
@@ -123,7 +144,7 @@ export class Attempts {
       : Infinity;
     const reason = `the step took longer than its limit of ${limitMs / 1000} s and was stopped`;
     const stop = () => controller.abort(new Stopped(StepResult_Outcome.FAILED, reason));
-    const timer = limitMs <= longestTimerMs ? setTimeout(stop, limitMs) : undefined;
+    const takeBack = timers.after(limitMs, stop);
     let result: Ending;
     try {
       if (!kind?.case)
@@ -132,12 +153,12 @@ export class Attempts {
       result = { outcome: StepResult_Outcome.SUCCEEDED, result: text };
     } catch (error) {
       result = outcomeOf(error, controller.signal);
-      this.#options.outbox.log(token, result.reason ?? "");
+      outbox.log(token, result.reason ?? "");
     }
-    clearTimeout(timer);
+    takeBack();
     this.#running = undefined;
-    this.#settle(token, result);
-    this.#options.print(`${assign.step}: ${result.result ?? `failed: ${result.reason}`}`);
+    this.#settle(assign, result);
+    print(`${assign.step}: ${result.result ?? `failed: ${result.reason}`}`);
     if (kind?.case === "reboot" && result.outcome === StepResult_Outcome.SUCCEEDED) this.#rebootSoon(token);
   }
 
@@ -163,23 +184,31 @@ export class Attempts {
     };
   }
 
-  #settle(token: string, result: Ending): void {
-    const { journal, outbox } = this.#options;
-    const stored = journal.finish(create(StepResultSchema, { ...result, token }));
-    outbox.logs.finish(token);
-    outbox.result(stored);
+  #settle({ token, fence }: Assign, ending: Ending): void {
+    const { journal, outbox, print } = this.#options;
+    const logBytes = BigInt(outbox.logs.finish(token));
+    const result = create(StepResultSchema, { ...ending, token, fence, logBytes });
+    if (!journal.finish(result)) print(`the outcome of ${token} cannot be written to the journal`);
+    outbox.result(result);
+  }
+
+  #refuse(attempt: StartedAttempt, ending: Ending): void {
+    const { token, fence } = attempt;
+    const result = create(StepResultSchema, { ...ending, token, fence });
+    this.#options.journal.refuse(attempt, result);
+    this.#options.outbox.result(result);
   }
 
   #rebootSoon(token: string): void {
-    const { reboot, rebootDelayMs = 3_000, print } = this.#options;
+    const { reboot, rebootDelayMs = 3_000, print, timers } = this.#options;
     const start = () => {
-      clearTimeout(timer);
+      takeBack();
       this.#reboot = undefined;
       reboot().catch((error: Error) =>
         print(`the reboot failed: ${error.message}; reset the machine by its power`),
       );
     };
-    const timer = setTimeout(start, rebootDelayMs);
+    const takeBack = timers.after(rebootDelayMs, start);
     this.#reboot = { token, start };
   }
 }

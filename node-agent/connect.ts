@@ -5,10 +5,10 @@ import { type ChannelOptions, credentials } from "@grpc/grpc-js";
 import { Connection } from "../proto/rpc/client.ts";
 
 const channel: ChannelOptions = {
-  // Notices within 20 s that a silent daemon is gone.
-  "grpc.keepalive_time_ms": 10_000,
-  "grpc.keepalive_timeout_ms": 10_000,
-  "grpc.keepalive_permit_without_calls": 1,
+  // For calls beside the session, whose heartbeats find a silent daemon sooner. A daemon that is only slow has
+  // the time to answer.
+  "grpc.keepalive_time_ms": 30_000,
+  "grpc.keepalive_timeout_ms": 20_000,
   "grpc.max_reconnect_backoff_ms": 5_000,
   // The default window of 64 KiB is smaller than a chunk, and would have the sender wait for every one.
   "grpc-node.flow_control_window": 4 << 20,

@@ -1,5 +1,4 @@
 // Asks the daemon for a certificate until it gives one, and tells the person at the console what to approve.
-import { setTimeout as delay } from "node:timers/promises";
 import type { JoinBundle } from "../proto/gen/muster/v1/agent_pb.ts";
 import { type Enrolled, EnrollService, type Pending } from "../proto/gen/muster/v1/agent_pb.ts";
 import type { Inventory } from "../proto/gen/muster/v1/inventory_pb.ts";
@@ -8,29 +7,30 @@ import type { Connection } from "../proto/rpc/client.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
 import { Backoff } from "./backoff.ts";
 import type { Print } from "./console.ts";
-import { certificateRequest, type IdentityStore } from "./identity.ts";
+import { pause, type Timers } from "./timers.ts";
 
 export type EnrollOptions = {
-  connect(): Connection;
-  bundle: JoinBundle;
-  identity: IdentityStore;
+  connect(): Pick<Connection, "client" | typeof Symbol.dispose>;
+  bundle: Pick<JoinBundle, "joinToken" | "enrollAddress">;
+  /** PEM. */
+  csr: string;
   fingerprint: Fingerprint;
   inventory: Inventory;
   print: Print;
   signal: AbortSignal;
+  timers: Timers;
+  backoff?: Backoff;
 };
 
 const defaultRetryMs = 5_000;
 /** The code is shown again this often, because a console scrolls. */
 const reminderMs = 60_000;
 
-/** Returns when the certificate is saved. */
+/** Returns when there is a certificate. */
 export async function enroll(options: EnrollOptions): Promise<Enrolled> {
-  const { bundle, identity, fingerprint, inventory, print, signal } = options;
-  const csr = await certificateRequest(await identity.key());
+  const { bundle, csr, fingerprint, inventory, print, signal, timers, backoff = new Backoff() } = options;
   const request = { joinToken: bundle.joinToken, csr, fingerprint, inventory };
-  const backoff = new Backoff();
-  const announce = announcer(print);
+  const announce = announcer(print, timers);
   let lastFailure = "";
   while (true) {
     signal.throwIfAborted();
@@ -39,20 +39,16 @@ export async function enroll(options: EnrollOptions): Promise<Enrolled> {
       const { outcome } = await connection.client(EnrollService).enroll(request, { signal });
       backoff.reset();
       lastFailure = "";
-      if (outcome.case === "enrolled") {
-        await identity.saveCertificate(outcome.value.certificate);
-        print(`this machine is node ${outcome.value.node}`);
-        return outcome.value;
-      }
+      if (outcome.case === "enrolled") return outcome.value;
       if (outcome.case !== "pending") throw new Error("the daemon's answer has neither certificate nor code");
       announce(outcome.value);
-      await delay(retryDelayMs(outcome.value), undefined, { signal });
+      await pause(timers, retryDelayMs(outcome.value), signal);
     } catch (error) {
       signal.throwIfAborted();
       const failure = explain(error, bundle.enrollAddress);
       if (failure !== lastFailure) print(failure);
       lastFailure = failure;
-      await delay(backoff.next(), undefined, { signal });
+      await pause(timers, backoff.next(), signal);
     }
   }
 }
@@ -62,14 +58,14 @@ function retryDelayMs({ retryDelay }: Pending): number {
   return Number(retryDelay.seconds) * 1000 + retryDelay.nanos / 1e6 || defaultRetryMs;
 }
 
-function announcer(print: Print): (pending: Pending) => void {
+function announcer(print: Print, timers: Timers): (pending: Pending) => void {
   let shown = "";
   let shownAt = 0;
   return ({ node, approvalCode }) => {
     const key = `${node} ${approvalCode}`;
-    if (key === shown && performance.now() - shownAt < reminderMs) return;
+    if (key === shown && timers.now() - shownAt < reminderMs) return;
     shown = key;
-    shownAt = performance.now();
+    shownAt = timers.now();
     const lines = [
       `This machine asks to join as node ${node}.`,
       `Approval code:  ${approvalCode}`,

@@ -25,6 +25,9 @@ export class FakeDaemon {
   gaps = 0;
   /** Whether results and logs are acknowledged. */
   acknowledges = true;
+  /** Whether heartbeats are. */
+  answersBeats = true;
+  leaseMs = 60_000;
   /** Of the client certificate of the last session. */
   commonName = "";
   refusal: RpcError | undefined;
@@ -34,10 +37,11 @@ export class FakeDaemon {
     this.#answers?.push({ message });
   }
 
-  assign(token: string, command: string, timeoutMs = 60_000): void {
+  assign(token: string, command: string, timeoutMs = 60_000, fence = 0n): void {
     const action = { kind: { case: "shell" as const, value: { command } } };
     const timeout = durationFromMs(timeoutMs);
-    this.say({ case: "assign", value: { token, step: `demo-1/n1/${token}`, attempt: 1, action, timeout } });
+    const step = `demo-1/n1/${token}`;
+    this.say({ case: "assign", value: { token, step, attempt: 1, action, timeout, fence } });
   }
 
   cutSession(): void {
@@ -77,8 +81,11 @@ export class FakeDaemon {
     this.received.push(message);
     if (message.case === "hello") {
       this.hellos.push(message.value);
-      this.say({ case: "welcome", value: { node: "n1", heartbeatInterval: durationFromMs(50) } });
+      const lease = durationFromMs(this.leaseMs);
+      this.say({ case: "welcome", value: { node: "n1", heartbeatInterval: durationFromMs(50), lease } });
       if (this.acknowledges) for (const { token } of message.value.finished) this.#acknowledge(token);
+    } else if (message.case === "heartbeat") {
+      if (this.answersBeats) this.say({ case: "heartbeatAck", value: {} });
     } else if (message.case === "log") this.#store(message.value);
     else if (message.case === "result") {
       this.results.push(message.value);

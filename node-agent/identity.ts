@@ -2,7 +2,7 @@
 // an approval that was given to it stays good.
 import "reflect-metadata";
 import { createPrivateKey, createPublicKey, webcrypto, X509Certificate } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Pkcs10CertificateRequestGenerator } from "@peculiar/x509";
 
@@ -46,6 +46,11 @@ export class IdentityStore {
 
   async saveCertificate(certificate: string): Promise<void> {
     await this.#write("cert.pem", certificate);
+  }
+
+  /** The daemon does not take it any more. The key stays. */
+  async forgetCertificate(): Promise<void> {
+    await rm(join(this.#dir, "cert.pem"), { force: true });
   }
 
   async #write(name: string, text: string): Promise<void> {

@@ -5,6 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
 import { Journal } from "./journal.ts";
+import { type JournalDisk, journalFiles } from "./journal-files.ts";
 
 let dir: string;
 beforeEach(() => {
@@ -12,33 +13,37 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
-const attempt = (token: string, kind = "shell") => ({
+const open = () => new Journal(journalFiles(dir));
+const attempt = (token: string, kind = "shell", fence = 1n) => ({
   token,
+  fence,
   step: `demo-1/n1/${kind}`,
   kind,
   bootId: "boot-1",
 });
-const success = (token: string) =>
-  create(StepResultSchema, { token, outcome: StepResult_Outcome.SUCCEEDED, result: "done" });
+const success = (token: string, fence = 1n) =>
+  create(StepResultSchema, { token, fence, outcome: StepResult_Outcome.SUCCEEDED, result: "done" });
 
 it("remembers outcomes across a restart until they are acknowledged, and tokens after that", () => {
-  const before = new Journal(dir);
+  const before = open();
   before.start(attempt("demo/1"));
   before.finish(success("demo/1"));
 
-  const after = new Journal(dir);
+  const after = open();
   expect(after.settleOrphans("boot-1")).toEqual([]);
   expect(after.unacknowledged()).toMatchObject([{ token: "demo/1", result: "done" }]);
   after.acknowledge("demo/1");
 
-  const last = new Journal(dir);
+  const last = open();
   expect(last.unacknowledged()).toEqual([]);
-  expect(last.resultOf("demo/1")).toMatchObject({ outcome: StepResult_Outcome.SUCCEEDED });
+  expect(last.resultOf({ token: "demo/1", fence: 1n })).toMatchObject({
+    outcome: StepResult_Outcome.SUCCEEDED,
+  });
 });
 
 it("fails an attempt that a restart of the agent interrupted", () => {
-  new Journal(dir).start(attempt("t1", "partition"));
-  const journal = new Journal(dir);
+  open().start(attempt("t1", "partition"));
+  const journal = open();
   expect(journal.settleOrphans("boot-1")).toMatchObject([
     {
       token: "t1",
@@ -46,41 +51,98 @@ it("fails an attempt that a restart of the agent interrupted", () => {
       reason: expect.stringContaining("was restarted while"),
     },
   ]);
-  expect(new Journal(dir).resultOf("t1")?.outcome).toBe(StepResult_Outcome.FAILED);
+  expect(open().resultOf({ token: "t1", fence: 1n })?.outcome).toBe(StepResult_Outcome.FAILED);
 });
 
 it("takes a reboot for done when the machine has another boot id", () => {
-  new Journal(dir).start(attempt("t1", "reboot"));
-  expect(new Journal(dir).settleOrphans("boot-2")).toMatchObject([{ outcome: StepResult_Outcome.SUCCEEDED }]);
+  open().start(attempt("t1", "reboot"));
+  expect(open().settleOrphans("boot-2")).toMatchObject([{ outcome: StepResult_Outcome.SUCCEEDED }]);
 });
 
 it("does not run a token again whose file cannot be read", () => {
-  writeFileSync(join(dir, "demo%2F1.json"), "{ half");
-  const journal = new Journal(dir);
-  expect(journal.has("demo/1")).toBe(true);
+  writeFileSync(join(dir, "demo%2F1@3.json"), "{ half");
+  const journal = open();
+  expect(journal.has({ token: "demo/1", fence: 3n })).toBe(true);
   expect(journal.settleOrphans("boot-1")).toMatchObject([{ outcome: StepResult_Outcome.FAILED }]);
 });
 
 it("forgets the oldest acknowledged tokens", () => {
-  let now = 0;
-  const journal = new Journal(dir, () => now++);
+  const journal = open();
   for (let index = 0; index < 300; index++) {
     journal.start(attempt(`t${index}`));
     journal.finish(success(`t${index}`));
     if (index > 0) journal.acknowledge(`t${index}`);
   }
   expect(readdirSync(dir)).toHaveLength(257);
-  expect([journal.has("t0"), journal.has("t1"), journal.has("t299")]).toEqual([true, false, true]);
+  const has = (token: string) => journal.has({ token, fence: 1n });
+  expect([has("t0"), has("t1"), has("t299")]).toEqual([true, false, true]);
 });
 
 it("knows a reboot that was announced in this boot and never came, until another attempt follows", () => {
-  const journal = new Journal(dir);
+  const journal = open();
   journal.start(attempt("t1", "reboot"));
   expect(journal.missedReboot("boot-1")).toBeUndefined();
   journal.finish(success("t1"));
   journal.acknowledge("t1");
-  expect(new Journal(dir).missedReboot("boot-1")).toBe("t1");
-  expect(new Journal(dir).missedReboot("boot-2")).toBeUndefined();
+  expect(open().missedReboot("boot-1")).toBe("t1");
+  expect(open().missedReboot("boot-2")).toBeUndefined();
   journal.start(attempt("t2", "partition"));
-  expect(new Journal(dir).missedReboot("boot-1")).toBeUndefined();
+  expect(open().missedReboot("boot-1")).toBeUndefined();
+});
+
+it("knows the highest fence that it was given, also of an attempt that is forgotten or damaged", () => {
+  const journal = open();
+  expect(journal.highestFence).toBe(0n);
+  journal.start(attempt("high", "shell", 90n));
+  journal.finish(success("high", 90n));
+  journal.acknowledge("high");
+  for (let index = 0; index < 300; index++) {
+    journal.refuse(attempt(`t${index}`, "shell", 5n), success(`t${index}`, 5n));
+    journal.acknowledge(`t${index}`);
+  }
+  expect(open().highestFence).toBe(90n);
+  writeFileSync(join(dir, "torn@91.json"), "");
+  expect(open().highestFence).toBe(91n);
+});
+
+it("tells attempts of one token apart by their fence", () => {
+  const journal = open();
+  journal.start(attempt("t1", "shell", 5n));
+  journal.finish(success("t1", 5n));
+  expect(journal.has({ token: "t1", fence: 9n })).toBe(false);
+  journal.start(attempt("t1", "shell", 9n));
+  expect(open().settleOrphans("boot-1")).toMatchObject([{ token: "t1", fence: 9n }]);
+  expect(journal.resultOf({ token: "t1", fence: 5n })).toMatchObject({ result: "done" });
+});
+
+it("answers any assignment of a token that was cancelled before it came", () => {
+  const journal = open();
+  journal.refuse(attempt("t1", "", 0n), success("t1", 0n));
+  expect(journal.resultOf({ token: "t1", fence: 9n })).toMatchObject({ token: "t1" });
+});
+
+it("does not let an attempt start that it cannot write, and keeps an outcome that it cannot", () => {
+  const disk: JournalDisk = journalFiles(dir);
+  let full = false;
+  const write = (name: string, text: string) => {
+    if (full) throw new Error("ENOSPC: no space left on device, write");
+    disk.write(name, text);
+  };
+  const journal = new Journal({ ...disk, write });
+  journal.start(attempt("t1"));
+  full = true;
+  expect(() => journal.start(attempt("t2"))).toThrow(
+    /journal in .* cannot be written: ENOSPC.*; make room there/,
+  );
+  expect(journal.has({ token: "t2", fence: 1n })).toBe(false);
+  expect(journal.finish(success("t1"))).toBe(false);
+  expect(journal.unacknowledged()).toMatchObject([{ token: "t1", result: "done" }]);
+  expect(open().settleOrphans("boot-1")).toMatchObject([{ token: "t1", outcome: StepResult_Outcome.FAILED }]);
+});
+
+it("starts nothing when it cannot be read", () => {
+  rmSync(dir, { recursive: true });
+  writeFileSync(dir, "a file where the folder should be");
+  const journal = open();
+  expect(() => journal.start(attempt("t1"))).toThrow(/cannot be read: .*; make room there or mend it/);
 });

@@ -1,53 +1,54 @@
 // Which attempts this agent has started and how they ended, on disk before the daemon hears of it: what makes
-// a destructive step happen once. One file per token, written atomically.
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from "node:fs";
-import { join } from "node:path";
+// a destructive step happen once. One entry per attempt, which is a token and its fence.
 import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type StepResult, StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { JournalDisk } from "./journal-files.ts";
 
-export type StartedAttempt = {
-  token: string;
+type AttemptKey = { token: string; fence: bigint };
+
+export type StartedAttempt = AttemptKey & {
   /** For people: `DEPLOYMENT/NODE/TASK`. */
   step: string;
   kind: string;
   bootId: string;
 };
 
-type Entry = StartedAttempt & { startedMs: number; result?: StepResult; acknowledged: boolean };
+/** `order`: of its start; clocks jump. */
+type Entry = StartedAttempt & { order: number; result?: StepResult; acknowledged: boolean };
 
-/** A token is remembered after its acknowledgement, so that a late second assignment does not run it again. */
+/** An attempt is remembered after its acknowledgement, so that a late second assignment does not run it again. */
 const acknowledgedLimit = 256;
 const suffix = ".json";
 
 export class Journal {
-  readonly #dir: string;
-  readonly #now: () => number;
+  readonly #disk: JournalDisk;
+  /** By name of their file. */
   #entries = new Map<string, Entry>();
+  #order = 0;
+  /** With the highest fence. */
+  #highest: Entry | undefined;
+  /** Why nothing can be started: what was started before is not known. */
+  #unreadable: Error | undefined;
 
-  constructor(dir: string, now: () => number = Date.now) {
-    this.#dir = dir;
-    this.#now = now;
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
-    const names = readdirSync(dir).filter((name) => name.endsWith(suffix));
-    const entries = names.map((name) => readEntry(dir, name));
-    for (const entry of entries.sort((a, b) => a.startedMs - b.startedMs))
-      this.#entries.set(entry.token, entry);
+  constructor(disk: JournalDisk) {
+    this.#disk = disk;
+    try {
+      const entries = disk.list().flatMap((name) => readEntry(disk, name) ?? []);
+      for (const entry of entries.sort((a, b) => a.order - b.order)) this.#remember(entry);
+    } catch (error) {
+      this.#unreadable = error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   /** Gives every attempt that an earlier run of the agent left without outcome the one that it must have. */
   settleOrphans(bootId: string): StepResult[] {
     const orphans = [...this.#entries.values()].filter((entry) => !entry.result);
-    return orphans.map((entry) => this.finish(orphanResult(entry, bootId)));
+    return orphans.map((entry) => {
+      const result = orphanResult(entry, bootId);
+      // If it cannot be written, the next agent comes to the same result.
+      this.finish(result);
+      return result;
+    });
   }
 
   /** A reboot that was announced in this very boot and never came; a later attempt takes its place. */
@@ -57,34 +58,57 @@ export class Journal {
     return announced && newest.bootId === bootId ? newest.token : undefined;
   }
 
-  has(token: string): boolean {
-    return this.#entries.has(token);
+  /** Also after the attempt that had it is forgotten. */
+  get highestFence(): bigint {
+    return this.#highest?.fence ?? 0n;
   }
 
-  resultOf(token: string): StepResult | undefined {
-    return this.#entries.get(token)?.result;
+  has(attempt: AttemptKey): boolean {
+    return this.#entry(attempt) !== undefined;
   }
 
+  resultOf(attempt: AttemptKey): StepResult | undefined {
+    return this.#entry(attempt)?.result;
+  }
+
+  /** The newest attempt with this token. */
+  newest(token: string): AttemptKey | undefined {
+    return [...this.#entries.values()].findLast((entry) => entry.token === token);
+  }
+
+  /** Throws if it cannot be written: then the attempt must not start. */
   start(attempt: StartedAttempt): void {
-    this.#put({ ...attempt, startedMs: this.#now(), acknowledged: false });
+    if (this.#unreadable) throw this.#refusal("read", this.#unreadable);
+    const entry = { ...attempt, order: this.#order + 1, acknowledged: false };
+    const failure = this.#write(entry);
+    if (failure) throw this.#refusal("written", failure);
+    this.#remember(entry);
   }
 
-  finish(result: StepResult): StepResult {
-    const entry = this.#entries.get(result.token);
+  /** An attempt that ended without having started. */
+  refuse(attempt: StartedAttempt, result: StepResult): void {
+    const entry = { ...attempt, order: this.#order + 1, acknowledged: false, result };
+    this.#remember(entry);
+    this.#write(entry);
+  }
+
+  /** False if the outcome is in memory only: a later agent will not know it, and say so. */
+  finish(result: StepResult): boolean {
+    const entry = this.#entries.get(fileName(result));
     if (!entry) throw new Error(`attempt ${result.token} has an outcome but was never started`);
-    this.#put({ ...entry, result });
-    return result;
+    entry.result = result;
+    return this.#write(entry) === undefined;
   }
 
   acknowledge(token: string): void {
-    const entry = this.#entries.get(token);
-    if (!entry?.result || entry.acknowledged) return;
-    this.#put({ ...entry, acknowledged: true });
-    const acknowledged = [...this.#entries.values()].filter((other) => other.acknowledged);
-    for (const old of acknowledged.slice(0, -acknowledgedLimit)) {
-      this.#entries.delete(old.token);
-      rmSync(join(this.#dir, fileName(old.token)), { force: true });
+    for (const entry of this.#entries.values()) {
+      if (entry.token !== token || !entry.result || entry.acknowledged) continue;
+      entry.acknowledged = true;
+      // If it cannot be written, the next agent says the outcome once more.
+      this.#write(entry);
     }
+    const acknowledged = [...this.#entries.values()].filter((entry) => entry.acknowledged);
+    for (const old of acknowledged.slice(0, -acknowledgedLimit)) this.#forget(old);
   }
 
   /** Outcomes that the daemon has not confirmed. */
@@ -93,51 +117,74 @@ export class Journal {
     return waiting.flatMap((entry) => entry.result ?? []);
   }
 
-  #put(entry: Entry): void {
-    this.#entries.set(entry.token, entry);
-    const { result, ...rest } = entry;
-    const stored = result ? { ...rest, result: toJson(StepResultSchema, result) } : rest;
-    writeDurably(this.#dir, fileName(entry.token), `${JSON.stringify(stored)}\n`);
+  /** A cancellation that came before its assignment has no fence, and is meant for whichever comes. */
+  #entry({ token, fence }: AttemptKey): Entry | undefined {
+    return this.#entries.get(fileName({ token, fence })) ?? this.#entries.get(fileName({ token, fence: 0n }));
+  }
+
+  #remember(entry: Entry): void {
+    this.#entries.set(fileName(entry), entry);
+    this.#order = Math.max(this.#order, entry.order);
+    if (entry.fence > this.highestFence) this.#highest = entry;
+  }
+
+  /** The entry with the highest fence stays, so that a later agent knows that fence. */
+  #forget(entry: Entry): void {
+    if (entry === this.#highest) return;
+    try {
+      this.#disk.remove(fileName(entry));
+      this.#entries.delete(fileName(entry));
+    } catch {
+      // It is forgotten with a later one.
+    }
+  }
+
+  #write(entry: Entry): Error | undefined {
+    const { result, fence, ...rest } = entry;
+    const stored = { ...rest, ...(result && { result: toJson(StepResultSchema, result) }) };
+    try {
+      this.#disk.write(fileName({ token: entry.token, fence }), `${JSON.stringify(stored)}\n`);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  #refusal(what: string, cause: Error): Error {
+    const message = `the agent's journal in ${this.#disk.place} cannot be ${what}: ${cause.message}`;
+    return new Error(`${message}; make room there or mend it, then retry. The step was not started`, {
+      cause,
+    });
   }
 }
 
 function orphanResult(entry: Entry, bootId: string): StepResult {
-  const { token, kind } = entry;
+  const { token, fence, kind } = entry;
   if (kind === "reboot" && entry.bootId !== bootId) {
     const result = "the machine has rebooted";
-    return create(StepResultSchema, { token, outcome: StepResult_Outcome.SUCCEEDED, result });
+    return create(StepResultSchema, { token, fence, outcome: StepResult_Outcome.SUCCEEDED, result });
   }
   const reason = `the agent was restarted while the step ran, so nobody knows how far it came; run the step again`;
-  return create(StepResultSchema, { token, outcome: StepResult_Outcome.FAILED, reason, exitCode: -1 });
+  return create(StepResultSchema, { token, fence, outcome: StepResult_Outcome.FAILED, reason, exitCode: -1 });
 }
 
-function fileName(token: string): string {
-  return encodeURIComponent(token) + suffix;
+/** Token and fence are in the name, so that a damaged file still says what was started. */
+function fileName({ token, fence }: AttemptKey): string {
+  return `${encodeURIComponent(token)}@${fence}${suffix}`;
 }
 
-/** A file that cannot be read still says that its token was started. */
-function readEntry(dir: string, name: string): Entry {
-  const token = decodeURIComponent(name.slice(0, -suffix.length));
+function readEntry(disk: JournalDisk, name: string): Entry | undefined {
+  const [, encoded = "", fence = ""] = /^(.*)@(\d+)\.json$/.exec(name) ?? [];
+  if (!encoded) return undefined;
+  const attempt = { token: decodeURIComponent(encoded), fence: BigInt(fence) };
   try {
-    const { result, ...rest } = JSON.parse(readFileSync(join(dir, name), "utf8")) as Entry & {
-      result?: JsonValue;
+    const { result, ...rest } = JSON.parse(disk.read(name)) as Entry & { result?: JsonValue };
+    return {
+      ...rest,
+      ...attempt,
+      ...(result !== undefined && { result: fromJson(StepResultSchema, result) }),
     };
-    return result === undefined
-      ? { ...rest, token }
-      : { ...rest, token, result: fromJson(StepResultSchema, result) };
   } catch {
-    return { token, step: "", kind: "", bootId: "", startedMs: 0, acknowledged: false };
+    return { ...attempt, step: "", kind: "", bootId: "", order: 0, acknowledged: false };
   }
-}
-
-function writeDurably(dir: string, name: string, text: string): void {
-  const temporary = join(dir, `${name}.new`);
-  const file = openSync(temporary, "w", 0o600);
-  writeSync(file, text);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, join(dir, name));
-  const folder = openSync(dir, "r");
-  fsyncSync(folder);
-  closeSync(folder);
 }

@@ -8,6 +8,8 @@ const chunkLimit = 64 << 10;
 const defaultWindow = 2 << 20;
 /** All that one attempt may keep in memory. */
 const defaultLimit = 4 << 20;
+/** Of lines that were never sent: each costs more than its bytes. */
+const lineLimit = 64 << 10;
 /** How many finished attempts may keep a log that the daemon does not acknowledge. */
 const finishedLimit = 8;
 
@@ -37,7 +39,8 @@ export class AttemptLog {
     const bytes = Buffer.from(`${line}\n`);
     this.#unsent.push(bytes);
     this.#unsentBytes += bytes.length;
-    while (this.#unsentBytes > this.#unsentLimit && this.#unsent.length > 1) {
+    const isFull = () => this.#unsentBytes > this.#unsentLimit || this.#unsent.length > lineLimit;
+    while (isFull() && this.#unsent.length > 1) {
       const oldest = this.#unsent.shift()?.length ?? 0;
       this.#unsentBytes -= oldest;
       this.#droppedBytes += oldest;
@@ -80,15 +83,20 @@ export class AttemptLog {
     this.#cursor = 0;
   }
 
+  /** Of all that was and will be sent, if nothing is added. */
+  get length(): number {
+    return this.#end + this.#unsentBytes + (this.#droppedBytes ? this.#note().length : 0);
+  }
+
   get stored(): boolean {
     return !this.#sent.length && !this.#unsent.length;
   }
 
   #take(): Buffer {
     if (this.#droppedBytes) {
-      const note = `[${this.#droppedBytes} bytes of this log are lost: the daemon did not take them in time]\n`;
+      const note = this.#note();
       this.#droppedBytes = 0;
-      this.#unsent.putBack(Buffer.from(note));
+      this.#unsent.putBack(note);
       this.#unsentBytes += note.length;
     }
     const parts: Buffer[] = [];
@@ -104,6 +112,11 @@ export class AttemptLog {
     const content = Buffer.concat(parts);
     this.#unsentBytes -= content.length;
     return content;
+  }
+
+  #note(): Buffer {
+    const what = `${this.#droppedBytes} bytes of this log are lost`;
+    return Buffer.from(`[${what}: the daemon did not take them in time]\n`);
   }
 }
 
@@ -138,10 +151,14 @@ class LineQueue {
   }
 }
 
-/** The logs of all attempts that the daemon has not stored in full. */
+/** The logs of all attempts that the daemon has not stored in full: the running one and a few finished ones. */
 export class LogBook {
   #logs = new Map<string, AttemptLog>();
   #finished = new Set<string>();
+
+  get size(): number {
+    return this.#logs.size;
+  }
 
   append(token: string, line: string): void {
     let log = this.#logs.get(token);
@@ -165,15 +182,17 @@ export class LogBook {
     this.#forgetStored(token);
   }
 
-  /** Nothing will be added to this log. */
-  finish(token: string): void {
-    if (!this.#logs.has(token)) return;
+  /** Nothing will be added to this log. Returns its length. */
+  finish(token: string): number {
+    const log = this.#logs.get(token);
+    if (!log) return 0;
     this.#finished.add(token);
     this.#forgetStored(token);
     for (const oldest of this.#finished) {
       if (this.#finished.size <= finishedLimit) break;
       this.#forget(oldest);
     }
+    return log.length;
   }
 
   rewind(): void {

@@ -152,6 +152,20 @@ it("joins when it is approved, does a step, ends on SIGTERM, and comes back with
   expect(await stopAgent()).toBe(0);
 });
 
+it("joins anew in the ramdisk when the daemon does not know it any more", async () => {
+  isApproved = true;
+  startAgent();
+  await eventually(() => expect(daemon.hellos).toHaveLength(1));
+  const before = requests.length;
+  daemon.refusal = new RpcError(codes.UNAUTHENTICATED, "n1 is not a node here", { reason: "NOT_JOINED" });
+  daemon.cutSession();
+  await vi.waitFor(() => expect(requests.length).toBeGreaterThan(before), { timeout: 30_000 });
+  daemon.refusal = undefined;
+  await vi.waitFor(() => expect(daemon.hellos).toHaveLength(2), { timeout: 30_000 });
+  expect(output).toContain("refuses this node's certificate: n1 is not a node here");
+  expect(await stopAgent()).toBe(0);
+});
+
 it("says on the console why it may not ask to join, and ends on SIGTERM all the same", async () => {
   const file = join(root, "etc/muster/join.json");
   writeFileSync(file, readFileSync(file, "utf8").replace('"joinToken":"token"', '"joinToken":"old"'));

@@ -2,33 +2,55 @@
 // next message is chosen, so nothing queues up behind logs. Results wait only for their own log's window.
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import type { SessionRequestSchema, StepResult } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { Inventory } from "../proto/gen/muster/v1/inventory_pb.ts";
 import { LogBook } from "./logs.ts";
 import type { StepReport } from "./step.ts";
+import type { Timers } from "./timers.ts";
 
 export type Outgoing = MessageInitShape<typeof SessionRequestSchema>;
 
 const progressIntervalMs = 250;
+/** Results that wait to be sent; the oldest beyond it are left to the next hello, which has all of them. */
+const resultLimit = 256;
 
+/**
+ * Bounded: two first messages, one heartbeat, one progress, `resultLimit` results, and the log book's few
+ * megabytes of each log.
+ */
 export class Outbox {
   readonly logs = new LogBook();
-  #urgent: Outgoing[] = [];
+  readonly #timers: Timers;
+  #hello: Outgoing | undefined;
+  #inventory: Inventory | undefined;
   #heartbeatDue = false;
-  #results: StepResult[] = [];
+  #results = new Map<string, StepResult>();
   #progress: (StepReport & { token: string }) | undefined;
-  #progressSentAt = 0;
+  #progressSentAt = -progressIntervalMs;
   #wake: (() => void) | undefined;
 
-  /** A new session begins with these; its hello has all results, and the logs start where they were stored. */
-  begin(first: Outgoing[]): void {
-    this.#urgent = first;
+  constructor(timers: Timers) {
+    this.#timers = timers;
+  }
+
+  /** How much waits: messages that are to be sent, and logs that are not stored. */
+  get waiting(): number {
+    const first = [this.#hello, this.#inventory].filter((message) => message !== undefined);
+    return first.length + this.#results.size + this.logs.size;
+  }
+
+  /** A new session begins with its hello, which has all results; the logs start where they were stored. */
+  begin(hello: Outgoing): void {
+    this.#hello = hello;
+    this.#inventory = undefined;
     this.#heartbeatDue = false;
-    this.#results = [];
+    this.#results.clear();
     this.logs.rewind();
     this.wake();
   }
 
-  send(message: Outgoing): void {
-    this.#urgent.push(message);
+  /** The latest wins. */
+  inventory(report: Inventory): void {
+    this.#inventory = report;
     this.wake();
   }
 
@@ -51,7 +73,9 @@ export class Outbox {
 
   result(result: StepResult): void {
     if (this.#progress?.token === result.token) this.#progress = undefined;
-    this.#results.push(result);
+    this.#results.set(`${result.token}@${result.fence}`, result);
+    const [oldest] = this.#results.keys();
+    if (oldest !== undefined && this.#results.size > resultLimit) this.#results.delete(oldest);
     this.wake();
   }
 
@@ -76,33 +100,39 @@ export class Outbox {
   }
 
   #next(): Outgoing | undefined {
-    const urgent = this.#urgent.shift();
-    if (urgent) return urgent;
+    const hello = this.#hello;
+    this.#hello = undefined;
+    if (hello) return hello;
     if (this.#heartbeatDue) {
       this.#heartbeatDue = false;
       return { message: { case: "heartbeat", value: {} } };
     }
+    const inventory = this.#inventory;
+    this.#inventory = undefined;
+    if (inventory) return { message: { case: "inventory", value: inventory } };
     const chunk = this.logs.next();
     if (chunk) return { message: { case: "log", value: { ...chunk, offset: BigInt(chunk.offset) } } };
-    const result = this.#results.shift();
-    if (result) return { message: { case: "result", value: result } };
+    for (const [key, value] of this.#results) {
+      this.#results.delete(key);
+      return { message: { case: "result", value } };
+    }
     const progress = this.#progress;
     if (!progress || this.#progressWaitMs() > 0) return undefined;
     this.#progress = undefined;
-    this.#progressSentAt = performance.now();
+    this.#progressSentAt = this.#timers.now();
     return { message: { case: "progress", value: progress } };
   }
 
   async #woken(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
+    let cancel: (() => void) | undefined;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#progress) timer = setTimeout(resolve, this.#progressWaitMs() + 1);
+      if (this.#progress) cancel = this.#timers.after(Math.max(0, this.#progressWaitMs()) + 1, resolve);
     });
-    clearTimeout(timer);
+    cancel?.();
   }
 
   #progressWaitMs(): number {
-    return this.#progressSentAt ? this.#progressSentAt + progressIntervalMs - performance.now() : 0;
+    return this.#progressSentAt + progressIntervalMs - this.#timers.now();
   }
 }

@@ -103,7 +103,7 @@ describe("muster daemon", () => {
     const second = start("daemon/main.ts", "--state-dir", stateDir, "--http-port", "0");
     await second.says(/is in use by another muster daemon/);
     await once(second.child, "exit");
-    expect(second.child.exitCode).toBe(1);
+    expect(second.child.exitCode).toBe(10);
     using connection = operator();
     expect(await connection.client(NodeService).listNodes({})).toMatchObject({ nodes: [] });
   });
@@ -167,7 +167,8 @@ describe("muster daemon", () => {
     expect(waiting).toMatchObject({ state: Node_State.AWAITING_APPROVAL, approvalCode: code });
     const name = waiting?.name ?? "";
     await expect(nodes.approveNode({ name, code: "0000-000X" })).rejects.toMatchObject({
-      code: codes.FAILED_PRECONDITION,
+      code: codes.INVALID_ARGUMENT,
+      reason: "WRONG_CODE",
     });
     await nodes.approveNode({ name, code });
 

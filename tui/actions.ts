@@ -1,8 +1,11 @@
 // What keys do to the world: which question comes first, which call is made, what is said about it after.
+import { Deployment_State, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { RpcError } from "../proto/rpc/status.ts";
+import { change } from "./change.ts";
 import type { Operator } from "./client.ts";
 import { clean, plural } from "./format.ts";
 import { type Command, deploymentFor, type Place } from "./keymap.ts";
+import { stepsOf, type World } from "./model.ts";
 import type { Tone } from "./words.ts";
 
 export type Notice = { text: string; tone: Tone; until?: number };
@@ -10,6 +13,9 @@ export type Notice = { text: string; tone: Tone; until?: number };
 export type Call =
   | { verb: "approve"; node: string }
   | { verb: "retry"; deployment: string }
+  | { verb: "resume"; deployment: string }
+  /** No steps: all that could start now. */
+  | { verb: "go"; deployment: string; steps: string[] }
   | { verb: "stop"; deployment: string };
 
 export type Prompt =
@@ -26,8 +32,14 @@ export function actionPrompt(command: Command, { target, world }: Place): Prompt
   switch (command) {
     case "approve":
       return { kind: "now", label: "", text: "", call: { verb: "approve", node: target.name } };
-    case "retry":
-      return { kind: "now", label: "", text: "", call: { verb: "retry", deployment } };
+    case "retry": {
+      const verb = nothingFailed(world, deployment) ? "resume" : "retry";
+      return { kind: "now", label: "", text: "", call: { verb, deployment } };
+    }
+    case "go": {
+      const steps = target.kind === "step" ? [target.name.split("/").slice(1).join("/")] : [];
+      return { kind: "now", label: "", text: "", call: { verb: "go", deployment, steps } };
+    }
     case "stop": {
       const label = `stop ${deployment}? running steps finish, no other starts. y or Esc: `;
       return { kind: "confirm", label, text: "", wanted: "y", call: { verb: "stop", deployment } };
@@ -42,12 +54,21 @@ export function actionPrompt(command: Command, { target, world }: Place): Prompt
   }
 }
 
+/** It was stopped, and only has to go on. */
+function nothingFailed(world: World, name: string): boolean {
+  const deployment = world.deployments.get(name);
+  if (deployment?.state !== Deployment_State.STOPPED) return false;
+  return stepsOf(world, deployment).every(({ state }) => state !== Step_State.FAILED);
+}
+
 /** Makes the call; never throws. `open` is a deployment to show now. */
 export async function submit(prompt: Prompt, operator: Operator): Promise<{ notice: Notice; open?: string }> {
   try {
     if (prompt.kind === "plan") {
-      const request = { cluster: prompt.cluster, planHash: prompt.hash };
-      const { deployment } = await operator.deployments.startDeployment(request);
+      const { cluster, hash: planHash } = prompt;
+      const { deployment } = await change((requestId) =>
+        operator.deployments.startDeployment({ cluster, planHash, requestId }),
+      );
       return { notice: { text: `${deployment?.name} started`, tone: "ok" }, open: deployment?.name };
     }
     const text = prompt.kind === "filter" ? "" : await call(prompt.call, operator);
@@ -60,14 +81,26 @@ export async function submit(prompt: Prompt, operator: Operator): Promise<{ noti
 async function call(wanted: Call, { nodes, deployments }: Operator): Promise<string> {
   switch (wanted.verb) {
     case "approve":
-      await nodes.approveNode({ name: wanted.node });
+      await change((requestId) => nodes.approveNode({ name: wanted.node, requestId }));
       return `${wanted.node} approved`;
     case "retry": {
-      const { steps } = await deployments.retryDeployment({ name: wanted.deployment });
+      const { steps } = await change((requestId) =>
+        deployments.retryDeployment({ name: wanted.deployment, requestId }),
+      );
       return `${wanted.deployment} goes on: ${plural(steps, "step")} again`;
     }
+    case "resume":
+      await change((requestId) => deployments.resumeDeployment({ name: wanted.deployment, requestId }));
+      return `${wanted.deployment} goes on; failed steps stay failed`;
+    case "go": {
+      const { deployment: name, steps: wantedSteps } = wanted;
+      const { steps } = await change((requestId) =>
+        deployments.continueSteps({ name, steps: wantedSteps, requestId }),
+      );
+      return steps.length ? `${steps.join(", ")} may start` : "no step that could start now is held";
+    }
     case "stop":
-      await deployments.stopDeployment({ name: wanted.deployment });
+      await change((requestId) => deployments.stopDeployment({ name: wanted.deployment, requestId }));
       return `${wanted.deployment} stops when its running steps have finished`;
   }
 }

@@ -1,11 +1,13 @@
 import { render } from "ink";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { Deployment_State, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { App } from "./app.tsx";
 import { createOperator } from "./client.ts";
 import { Session } from "./session.ts";
 import { isLive, Store } from "./store.ts";
-import { now } from "./testing/fixtures.ts";
+import { now, step } from "./testing/fixtures.ts";
 import { FakeOperator, type Overrides } from "./testing/operator.ts";
+import { plan } from "./testing/plan.ts";
 import { createTerminal } from "./testing/terminal.ts";
 import { glyphsFor } from "./theme.ts";
 import { sleep, watchFeed } from "./watch.ts";
@@ -149,6 +151,48 @@ describe("keys", () => {
     terminal.type("xy\r");
     await shows("demo-1 stops");
     expect(fake.calls).toMatchObject([{ method: "stop", request: { name: "demo-1" } }]);
+  });
+
+  it("lets a held step go, and says why another cannot", async () => {
+    const { terminal, fake, shows } = await open();
+    terminal.type("3\rc");
+    await shows("demo-1/n1/image is not held");
+    fake.put({ case: "step", value: step("n2/image", Step_State.READY, { hold: true }) });
+    await shows("held: c lets it go");
+    terminal.type("jc");
+    await shows("n1/seed may start");
+    expect(fake.calls).toMatchObject([{ method: "go", request: { name: "demo-1", steps: ["n2/image"] } }]);
+  });
+
+  it("goes on with what was stopped, and tries again what has failed", async () => {
+    const { terminal, fake, shows } = await open();
+    const stopped = {
+      ...fake.deployment("demo-1"),
+      state: Deployment_State.STOPPED,
+      reason: "by the operator",
+    };
+    fake.put({ case: "deployment", value: stopped });
+    await shows("by the operator");
+    terminal.type("r");
+    await shows("demo-1 goes on: 1 step again");
+    fake.put({ case: "step", value: step("n3/image", Step_State.SUCCEEDED) });
+    await vi.waitFor(() => expect(fake.step("demo-1/n3/image").state).toBe(Step_State.SUCCEEDED));
+    await shows("7/21");
+    terminal.type("r");
+    await shows("demo-1 goes on; failed steps stay failed");
+    expect(fake.calls.map(({ method }) => method)).toEqual(["retry", "resume"]);
+  });
+
+  it("does not ask for agreement to a plan that does nothing", async () => {
+    const same = { ...plan, steps: plan.steps.map((one) => ({ ...one, unchangedSince: "demo-1" })) };
+    const { terminal, fake, shows } = await open({
+      overrides: { deployments: { planCluster: async () => ({ plan: same }) } },
+    });
+    const ended = { ...fake.deployment("demo-1"), state: Deployment_State.SUCCEEDED, reason: "" };
+    fake.put({ case: "deployment", value: ended });
+    await shows("succeeded");
+    terminal.type("D");
+    await shows("nothing has changed in demo");
   });
 
   it("deploys only after the plan was shown and the cluster's name typed", async () => {

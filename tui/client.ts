@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { credentials } from "@grpc/grpc-js";
 import { ClusterService } from "../proto/gen/muster/v1/cluster_pb.ts";
+import { DaemonService } from "../proto/gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../proto/gen/muster/v1/node_pb.ts";
@@ -16,6 +17,7 @@ export type Operator = {
   deployments: ServiceClient<typeof DeploymentService>;
   images: ServiceClient<typeof ImageService>;
   watch: ServiceClient<typeof WatchService>;
+  daemon: ServiceClient<typeof DaemonService>;
   socket: string;
 } & Disposable;
 
@@ -43,6 +45,7 @@ export function createOperator(socket: string): Operator {
     deployments: connection.client(DeploymentService),
     images: connection.client(ImageService),
     watch: connection.client(WatchService),
+    daemon: connection.client(DaemonService),
     socket,
     [Symbol.dispose]: () => connection[Symbol.dispose](),
   };

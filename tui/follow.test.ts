@@ -89,7 +89,7 @@ describe("follower", () => {
     put({ case: "deployment", value: failed });
     expect(follower.ended?.state).toBe(Deployment_State.FAILED);
     expect(follower.summary(failed)).toEqual([
-      "demo-1 failed after 2m05s, 6 of 21 steps done: 1 step failed",
+      "demo-1 failed after 2m05s, 6 of 21 steps done, 1 failed, 4 blocked: 1 step failed",
       "  n3/image: chunk 412 is damaged: expected sha256 4f1c9a, found 9be0d2; repair the image in the store",
       "see why: muster logs demo-1/n3/image",
       "continue it: muster retry demo-1",

@@ -1,12 +1,17 @@
 // Follows one deployment as lines: one per change of a step, node or the deployment itself, and where the
 // running steps stand every few seconds. Pure: takes what the feed brings and says what to print.
-import { type Deployment, type Step, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import {
+  type Deployment,
+  Deployment_State,
+  type Step,
+  Step_State,
+} from "../proto/gen/muster/v1/deployment_pb.ts";
 import { type Node, Node_State } from "../proto/gen/muster/v1/node_pb.ts";
 import type { WatchResponse } from "../proto/gen/muster/v1/watch_pb.ts";
-import { clean, clock, elapsed, formatProgress, plural } from "./format.ts";
+import { clean, clock, elapsed, formatProgress } from "./format.ts";
 import { applyResponse, emptyWorld, stepsOf, type World } from "./model.ts";
 import type { FeedItem } from "./watch.ts";
-import { countSteps, deploymentState, hasEnded, nodeState, stepState } from "./words.ts";
+import { countSteps, countText, deploymentState, hasEnded, isHeld, nodeState, stepState } from "./words.ts";
 
 const progressIntervalMs = 5000;
 
@@ -71,22 +76,31 @@ export class Follower {
     const reason = deployment.reason ? `: ${clean(deployment.reason)}` : "";
     const head = `${deployment.name} ${deploymentState(deployment.state).word} after ${took}`;
     const failed = steps.filter(({ state }) => state === Step_State.FAILED);
-    const lines = [`${head}, ${counts.done} of ${plural(counts.total, "step")} done${reason}`];
+    const lines = [`${head}, ${countText(counts)}${reason}`];
     for (const step of failed) lines.push(`  ${step.node}/${step.task}: ${clean(step.reason) || "failed"}`);
     const first = failed[0];
     if (first) lines.push(`see why: muster logs ${first.name}`);
-    if (counts.done < counts.total) lines.push(`continue it: muster retry ${deployment.name}`);
+    if (counts.done < counts.total) {
+      const verb = deployment.state === Deployment_State.STOPPED && !first ? "resume" : "retry";
+      lines.push(`continue it: muster ${verb} ${deployment.name}`);
+    }
     return lines;
   }
 
   #snapshotLines(): string[] {
     const deployment = this.#world.deployments.get(this.#name);
     if (!deployment) return [];
-    const steps = stepsOf(this.#world, deployment).filter(({ state }) => state !== Step_State.PENDING);
+    const steps = stepsOf(this.#world, deployment);
     return [...steps.flatMap((step) => this.#stepLines(step)), ...this.#waitLines(deployment)];
   }
 
   #stepLines(step: Step): string[] {
+    if (isHeld(step) && step.state === Step_State.READY) {
+      const go = `muster go ${this.#name} ${step.node}/${step.task}`;
+      return this.#once(`step/${step.name}`, `${step.node} ${step.task} is held: ${go}`);
+    }
+    // What has not begun is told when it begins, unless there is a reason why it does not.
+    if (isQuiet(step)) return [];
     const { word } = stepState(step.state);
     const took = step.state === Step_State.RUNNING ? "" : elapsed(step.startTime, step.endTime, this.#now());
     const attempt = step.attempt > 1 ? `attempt ${step.attempt}` : "";
@@ -130,4 +144,9 @@ export class Follower {
   #line(text: string): string {
     return `${clock(this.#now())} ${text}`;
   }
+}
+
+function isQuiet({ state, reason }: Step): boolean {
+  if (state === Step_State.READY) return reason === "";
+  return state === Step_State.PENDING || state === Step_State.SKIPPED || state === Step_State.BLOCKED;
 }

@@ -3,9 +3,9 @@
 import type { Key } from "ink";
 import { Deployment_State } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { Node_State } from "../proto/gen/muster/v1/node_pb.ts";
-import { deploymentOf, type World } from "./model.ts";
+import { deploymentOf, stepsOf, type World } from "./model.ts";
 import type { Target } from "./screens/lines.ts";
-import { hasEnded, nodeState } from "./words.ts";
+import { hasEnded, isHeld, nodeState } from "./words.ts";
 
 export type ScreenName =
   | "overview"
@@ -36,6 +36,7 @@ export type Command =
   | "approve"
   | "deploy"
   | "retry"
+  | "go"
   | "stop"
   | "log"
   | "help"
@@ -111,6 +112,7 @@ export const keymap: Binding[] = [
   },
   { command: "deploy", keys: ["D"], label: "deploy", group: "doing", footer: true, refusal: deployRefusal },
   { command: "retry", keys: ["r"], label: "retry", group: "doing", footer: true, refusal: retryRefusal },
+  { command: "go", keys: ["c"], label: "go", group: "doing", footer: true, refusal: goRefusal },
   { command: "stop", keys: ["x"], label: "stop", group: "doing", footer: true, refusal: stopRefusal },
   { command: "log", keys: ["l"], label: "log", group: "doing", footer: true, refusal: logRefusal },
   { command: "follow", keys: ["f"], label: "follow", group: "doing", footer: true, refusal: followRefusal },
@@ -188,6 +190,16 @@ function retryRefusal({ target, world }: Place): string {
   if (!deployment) return "choose something of a deployment";
   if (deployment.state === Deployment_State.SUCCEEDED) return `${deployment.name} has succeeded`;
   return hasEnded(deployment.state) ? "" : `${deployment.name} is running`;
+}
+
+function goRefusal({ target, world }: Place): string {
+  if (target?.kind === "step") {
+    const step = world.steps.get(target.name);
+    return step && isHeld(step) ? "" : `${target.name} is not held`;
+  }
+  const deployment = deploymentFor(world, target);
+  if (!deployment) return "choose a step or a deployment";
+  return stepsOf(world, deployment).some(isHeld) ? "" : `no step of ${deployment.name} is held`;
 }
 
 function stopRefusal({ target, world }: Place): string {

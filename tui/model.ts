@@ -10,6 +10,7 @@ import {
 import type { Image } from "../proto/gen/muster/v1/image_pb.ts";
 import type { Node } from "../proto/gen/muster/v1/node_pb.ts";
 import type { Event, Resource, WatchResponse } from "../proto/gen/muster/v1/watch_pb.ts";
+import { skippedSteps } from "../proto/plan/skipped-steps.ts";
 
 export type World = {
   nodes: Map<string, Node>;
@@ -89,6 +90,9 @@ function put(world: World, { kind }: Resource): void {
       world.images.set(kind.value.name, kind.value);
       break;
     case "deployment":
+      if (!world.deployments.has(kind.value.name)) {
+        for (const step of skippedSteps(kind.value)) world.steps.set(step.name, step);
+      }
       world.deployments.set(kind.value.name, kind.value);
       break;
     case "step":
@@ -111,8 +115,10 @@ function remove(world: World, key: string): void {
   if (kind === "node") world.nodes.delete(name);
   else if (kind === "cluster") world.clusters.delete(name);
   else if (kind === "image") world.images.delete(name);
-  else if (kind === "deployment") world.deployments.delete(name);
-  else if (kind === "step") {
+  else if (kind === "deployment") {
+    world.deployments.delete(name);
+    for (const step of world.steps.keys()) if (step.startsWith(`${name}/`)) world.steps.delete(step);
+  } else if (kind === "step") {
     world.steps.delete(name);
     world.progress.delete(name);
   }

@@ -1,5 +1,5 @@
 // A plan as lines: what is destroyed and created on every node, then the order of the graph. Pure.
-import type { NodePlan, Plan, PlannedStep } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { type NodePlan, type Plan, type PlannedStep, Purpose } from "../proto/gen/muster/v1/deployment_pb.ts";
 import type { DiskPlan, PlannedDisk, PlannedPartition } from "../proto/gen/muster/v1/disk_plan_pb.ts";
 import { clean, formatBytes, plural } from "./format.ts";
 import { columns, indent } from "./text-table.ts";
@@ -17,19 +17,48 @@ const partitionTypes: Record<string, string> = {
 };
 
 export function planLines(plan: Plan): PlanLine[] {
-  const lines: PlanLine[] = [
-    {
-      text: `Plan for cluster ${plan.cluster}: ${plural(plan.nodes.length, "node")}, ${plural(plan.steps.length, "step")}`,
-    },
-  ];
-  for (const node of plan.nodes) lines.push({ text: "" }, ...nodeLines(node));
+  const release = plan.purpose === Purpose.RELEASE;
+  const unchanged = plan.steps.filter(isUnchanged).length;
+  const size = `${plural(plan.nodes.length, "node")}, ${plural(plan.steps.length, "step")}`;
+  const what = release
+    ? `Plan to release nodes of cluster ${plan.cluster}`
+    : `Plan for cluster ${plan.cluster}`;
+  const left = unchanged ? `, ${unchanged} of them unchanged` : "";
+  const lines: PlanLine[] = [{ text: `${what}: ${size}${left}` }];
+  for (const node of plan.nodes) {
+    lines.push({ text: "" }, ...(release ? releasedLines(node) : nodeLines(node, keptSince(plan, node))));
+  }
   lines.push({ text: "" }, { text: "Order", tone: "heading" });
   lines.push(...indent(orderLines(plan.steps)).map((text) => ({ text })));
   lines.push({ text: "" }, { text: `Plan hash ${plan.hash}` });
   return lines;
 }
 
-function nodeLines(node: NodePlan): PlanLine[] {
+/** It has been done before in the same way, and is left out. */
+export function isUnchanged({ unchangedSince }: PlannedStep): boolean {
+  return unchangedSince !== "";
+}
+
+/** The deployment since which the disks of a node are as the plan wants them; undefined if they are wiped. */
+function keptSince({ steps }: Plan, { node }: NodePlan): string | undefined {
+  const wiping = steps.filter(
+    (step) => step.node === node && (step.task === "partition" || step.task === "wipe"),
+  );
+  return wiping.length > 0 && wiping.every(isUnchanged) ? wiping[0]?.unchangedSince : undefined;
+}
+
+/** What becomes of a node that is set free: its disks are emptied, and nothing is made. */
+function releasedLines(node: NodePlan): PlanLine[] {
+  const lines: PlanLine[] = [
+    { text: `${node.node}  wiped and set free`, tone: "heading" },
+    { text: "  destroyed" },
+  ];
+  for (const text of indent((node.disks?.disks ?? []).flatMap(destroyedLines), "    "))
+    lines.push({ text, tone: "destroy" });
+  return lines;
+}
+
+function nodeLines(node: NodePlan, kept: string | undefined): PlanLine[] {
   const plan = node.disks;
   const facts = `role ${node.role}, host name ${node.hostname}, scheme ${node.scheme}`;
   const lines: PlanLine[] = [
@@ -37,6 +66,7 @@ function nodeLines(node: NodePlan): PlanLine[] {
     { text: `  image ${node.image} sha256 ${node.imageDigest}` },
   ];
   if (!plan) return [...lines, { text: "  no disk is touched" }];
+  if (kept) return [...lines, { text: `  its disks stay as they are: unchanged since ${kept}` }];
   lines.push({ text: "  destroyed" });
   for (const text of indent(plan.disks.flatMap(destroyedLines), "    "))
     lines.push({ text, tone: "destroy" });
@@ -107,14 +137,19 @@ export function waves(steps: readonly PlannedStep[]): PlannedStep[][] {
 function orderLines(steps: readonly PlannedStep[]): string[] {
   const rows: string[][] = [];
   for (const [wave, members] of waves(steps).entries()) {
-    const groups = Map.groupBy(members, (step) => `${step.task}\n${requirements(step)}`);
+    const groups = Map.groupBy(members, (step) => [step.task, requirements(step), noteOf(step)].join("\n"));
     for (const [key, group] of groups) {
-      const [task = "", after = ""] = key.split("\n");
+      const [task = "", after = "", note = ""] = key.split("\n");
       const nodes = group.map((step) => step.node).join(" ");
-      rows.push([`${wave + 1}.`, task, nodes, after && `after ${after}`]);
+      rows.push([`${wave + 1}.`, task, nodes, after && `after ${after}`, note]);
     }
   }
   return columns(rows);
+}
+
+function noteOf(step: PlannedStep): string {
+  if (isUnchanged(step)) return `unchanged since ${step.unchangedSince}`;
+  return step.hold ? "held: waits for a go" : "";
 }
 
 function requirements(step: PlannedStep): string {
@@ -125,10 +160,11 @@ function requirements(step: PlannedStep): string {
 
 /** The question before a deployment in short: every disk that is lost. */
 export function lossLines(plan: Plan): string[] {
-  return plan.nodes.flatMap((node) =>
+  const wiped = plan.nodes.filter((node) => keptSince(plan, node) === undefined);
+  return wiped.flatMap((node) =>
     (node.disks?.disks ?? []).map((disk) => {
-      const losses = disk.destroys.length ? disk.destroys.map(clean).join("; ") : "nothing, it is empty";
-      return `${node.node}: ${diskName(disk)}: loses ${losses}`;
+      const losses = disk.destroys.map(clean).join("; ") || "nothing, it is empty";
+      return `${node.node}: ${diskName(disk)}: loses ${losses.replace(/^nothing found$/, "nothing that was found on it")}`;
     }),
   );
 }

@@ -7,6 +7,7 @@ import { buildFrame, type Frame, type SessionState, type Size } from "./frame.ts
 import { bindingOf, type Command, type Place, type ScreenName } from "./keymap.ts";
 import { LogTail } from "./log-tail.ts";
 import { destination, logOf } from "./navigate.ts";
+import { isUnchanged } from "./plan-text.ts";
 import type { Snapshot } from "./store.ts";
 import type { Glyphs } from "./theme.ts";
 import { move, newView, type View } from "./view.ts";
@@ -171,6 +172,11 @@ export class Session {
     try {
       const { plan } = await this.#options.operator.deployments.planCluster({ cluster: prompt.cluster });
       if (!plan) return;
+      if (plan.steps.length && plan.steps.every(isUnchanged)) {
+        const all = `muster deploy ${prompt.cluster} --all`;
+        this.#refuse(`nothing has changed in ${prompt.cluster}; ${all} does everything anew`);
+        return;
+      }
       this.#set({ plan, prompt: { ...prompt, hash: plan.hash } });
       this.#push("plan", prompt.cluster);
     } catch (error) {

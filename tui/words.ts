@@ -26,6 +26,8 @@ const nodeStates: Record<Node_State, Word> = {
   [Node_State.READY]: { word: "ready", tone: "ok" },
   [Node_State.ERROR]: { word: "error", tone: "fail" },
   [Node_State.LOST]: { word: "lost", tone: "fail" },
+  [Node_State.CLEANING]: { word: "cleaning", tone: "busy" },
+  [Node_State.RELEASING]: { word: "releasing", tone: "busy" },
 };
 
 const stepStates: Record<Step_State, Word> = {
@@ -36,6 +38,9 @@ const stepStates: Record<Step_State, Word> = {
   [Step_State.FAILED]: { word: "failed", tone: "fail" },
   [Step_State.CANCELLED]: { word: "cancelled", tone: "warn" },
   [Step_State.UNKNOWN]: { word: "unknown", tone: "warn" },
+  [Step_State.READY]: { word: "ready", tone: "idle" },
+  [Step_State.SKIPPED]: { word: "skipped", tone: "dim" },
+  [Step_State.BLOCKED]: { word: "blocked", tone: "warn" },
 };
 
 const deploymentStates: Record<Deployment_State, Word> = {
@@ -94,24 +99,71 @@ export function needsYou(node: Node): string | undefined {
   if (node.state === Node_State.LOST || node.state === Node_State.ERROR) {
     return `${nodeState(node.state).word}${node.reason ? `: ${node.reason}` : ""}`;
   }
-  return node.fault || undefined;
+  return faultText(node) || undefined;
 }
 
-/** Counts of the steps of one deployment, for a header or a summary. */
-export function countSteps(steps: Iterable<Step>): {
+/** What is wrong with a node's surroundings, in one line; empty if nothing is. */
+export function faultText({ faults }: Node): string {
+  return faults.map(({ message }) => message).join("; ");
+}
+
+/** What the operator has set on a node: "maintenance (new fan), protected". */
+export function flagText(node: Node): string {
+  const why = node.maintenanceReason ? ` (${node.maintenanceReason})` : "";
+  const flags = [
+    node.maintenance && `maintenance${why}`,
+    node.protected && "protected",
+    node.retired && "retired",
+  ];
+  return flags.filter(Boolean).join(", ");
+}
+
+/** A step whose turn has come once somebody says go. */
+export function isHeld({ state, hold }: Step): boolean {
+  return hold && (state === Step_State.PENDING || state === Step_State.READY);
+}
+
+type StepCounts = {
   total: number;
   pending: number;
   running: number;
   done: number;
   failed: number;
-} {
-  const counts = { total: 0, pending: 0, running: 0, done: 0, failed: 0 };
-  for (const { state } of steps) {
+  cancelled: number;
+  blocked: number;
+  held: number;
+};
+
+/** Counts of the steps of one deployment, for a header or a summary. */
+export function countSteps(steps: Iterable<Step>): StepCounts {
+  const counts = { total: 0, pending: 0, running: 0, done: 0, failed: 0, cancelled: 0, blocked: 0, held: 0 };
+  for (const step of steps) {
     counts.total++;
-    if (state === Step_State.SUCCEEDED) counts.done++;
-    else if (state === Step_State.RUNNING || state === Step_State.UNKNOWN) counts.running++;
-    else if (state === Step_State.PENDING) counts.pending++;
-    else counts.failed++;
+    if (isHeld(step)) counts.held++;
+    counts[counted[step.state] ?? "failed"]++;
   }
   return counts;
+}
+
+const counted: Record<Step_State, keyof StepCounts> = {
+  [Step_State.UNSPECIFIED]: "failed",
+  [Step_State.PENDING]: "pending",
+  [Step_State.READY]: "pending",
+  [Step_State.RUNNING]: "running",
+  [Step_State.UNKNOWN]: "running",
+  [Step_State.SUCCEEDED]: "done",
+  [Step_State.SKIPPED]: "done",
+  [Step_State.FAILED]: "failed",
+  [Step_State.CANCELLED]: "cancelled",
+  [Step_State.BLOCKED]: "blocked",
+};
+
+/** "6 of 21 steps done, 1 failed, 4 blocked". */
+export function countText({ done, total, failed, cancelled, blocked, held }: StepCounts): string {
+  const parts = [`${done} of ${total} ${total === 1 ? "step" : "steps"} done`];
+  if (failed) parts.push(`${failed} failed`);
+  if (cancelled) parts.push(`${cancelled} cancelled`);
+  if (blocked) parts.push(`${blocked} blocked`);
+  if (held) parts.push(`${held} held`);
+  return parts.join(", ");
 }

@@ -40,6 +40,22 @@ export function refused(reason: string, message: string, violations: Violation[]
   return new RpcError(codes.FAILED_PRECONDITION, message, { reason, violations });
 }
 
+/** One field of the request cannot be what it is, whatever the state. */
+export function invalidField(reason: string, field: string, description: string): RpcError {
+  const fields = [{ field, description }];
+  return new RpcError(codes.INVALID_ARGUMENT, `${field}: ${description}`, { reason, fields });
+}
+
+/** Refuses a change of what the caller has not seen as it is. Without an etag the caller does not mind. */
+export function checkEtag(etag: string, subject: string, current: { etag: string }): void {
+  if (!etag || etag === current.etag) return;
+  const message = `${subject} has changed since you looked: look again, then decide`;
+  throw new RpcError(codes.ABORTED, message, {
+    reason: "ETAG_MISMATCH",
+    metadata: { name: subject, etag: current.etag },
+  });
+}
+
 export function byName<T extends { name: string }>(items: Iterable<T>): T[] {
   return [...items].sort((a, b) => (a.name < b.name ? -1 : 1));
 }

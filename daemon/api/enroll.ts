@@ -4,11 +4,15 @@ import type { EnrollService } from "../../proto/gen/muster/v1/agent_pb.ts";
 import type { Handlers } from "../../proto/rpc/server.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
 import { join } from "../domain/join.ts";
-import type { ApiContext } from "./context.ts";
+import { type ApiContext, invalidField } from "./context.ts";
 
 const retrySeconds = 2n;
 
-export function enrollService({ engine, ca }: ApiContext): Handlers<typeof EnrollService> {
+type EnrollContext = Pick<ApiContext, "engine"> & {
+  ca: Pick<ApiContext["ca"], "joinToken" | "keyDigest" | "signNode">;
+};
+
+export function enrollService({ engine, ca }: EnrollContext): Handlers<typeof EnrollService> {
   return {
     enroll: async ({ joinToken, csr, fingerprint, inventory }) => {
       if (!sameToken(joinToken, ca.joinToken)) {
@@ -16,7 +20,7 @@ export function enrollService({ engine, ca }: ApiContext): Handlers<typeof Enrol
           reason: "JOIN_TOKEN",
         });
       }
-      if (!fingerprint) throw new RpcError(codes.INVALID_ARGUMENT, "the fingerprint is missing");
+      if (!fingerprint) throw invalidField("INVALID_REQUEST", "fingerprint", "is missing");
       const keyDigest = await ca.keyDigest(csr).catch(badRequest);
       const answer = await engine.decide((decision) => join(decision, { fingerprint, inventory, keyDigest }));
       switch (answer.outcome) {

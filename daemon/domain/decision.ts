@@ -3,7 +3,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
-import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
+import { type Fault_Kind, FaultSchema, type Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { type Event_Severity, EventSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { type NodeEvent, nodeStateAfter } from "./node.ts";
 import { type Change, put, type State } from "./state.ts";
@@ -21,7 +21,9 @@ export type Effect =
   | { do: "readPower"; node: string }
   | { do: "cancel"; node: string; token: string }
   /** Tell the agent that its outcome is stored. */
-  | { do: "acknowledge"; node: string; token: string };
+  | { do: "acknowledge"; node: string; token: string }
+  /** The deployment is forgotten: so are the logs of its attempts. */
+  | { do: "removeLogs"; deployment: string };
 
 /**
  * One decision in the making: reads see what it has already changed. `finish` gives what to store and do.
@@ -29,12 +31,17 @@ export type Effect =
 export class Decision {
   readonly state: State;
   readonly nowMs: number;
+  /** What the changes will be stored as: also the fence of every attempt that begins here. */
+  readonly revision: bigint;
+  /** Ids of steps (`NODE/TASK`) by deployment that may stand differently now: schedule() looks at them. */
+  readonly stirred = new Map<string, Set<string>>();
   readonly #changes: Change[] = [];
   readonly #effects: Effect[] = [];
 
-  constructor(state: State, nowMs: number) {
+  constructor(state: State, nowMs: number, revision: bigint) {
     this.state = state;
     this.nowMs = nowMs;
+    this.revision = revision;
   }
 
   get now(): Timestamp {
@@ -56,6 +63,13 @@ export class Decision {
     }
   }
 
+  /** Has schedule() look at these steps, and at whether their deployment has ended. */
+  stir(deployment: string, ids: Iterable<string>): void {
+    const known = this.stirred.get(deployment) ?? new Set<string>();
+    this.stirred.set(deployment, known);
+    for (const id of ids) known.add(id);
+  }
+
   effect(effect: Effect): void {
     this.#effects.push(effect);
   }
@@ -68,9 +82,24 @@ export class Decision {
   /** Changes some fields of a node, and its state by an event of the life cycle. */
   node(node: Node, fields: Partial<Node>, event?: NodeEvent): Node {
     const state = event === undefined ? node.state : nodeStateAfter(node.state, event);
+    const names = Object.keys(fields) as (keyof Node)[];
+    if (state === node.state && names.every((name) => node[name] === fields[name])) return node;
     const value = { ...node, ...fields, state };
     this.change(put({ case: "node", value }));
     return value;
+  }
+
+  /** A fault that is there already keeps the time since when it is. */
+  fault(node: Node, kind: Fault_Kind, message: string): Node {
+    const known = node.faults.find((fault) => fault.kind === kind);
+    if (known?.message === message) return node;
+    const fault = create(FaultSchema, { kind, message, sinceTime: known?.sinceTime ?? this.now });
+    return this.node(node, { faults: [...node.faults.filter((other) => other !== known), fault] });
+  }
+
+  noFault(node: Node, kind: Fault_Kind): Node {
+    const faults = node.faults.filter((fault) => fault.kind !== kind);
+    return faults.length === node.faults.length ? node : this.node(node, { faults });
   }
 
   step(step: Step, fields: Partial<Step>): Step {

@@ -10,12 +10,17 @@ export function sortGraph<T extends GraphNode>(nodes: T[]): { order: T[] } | { c
   const waiting = new Map(nodes.map((node) => [node.id, new Set(node.requires)]));
   const dependents = new Map<string, string[]>();
   for (const { id, requires } of nodes) {
-    for (const required of requires) dependents.set(required, [...(dependents.get(required) ?? []), id]);
+    for (const required of requires) {
+      const list = dependents.get(required);
+      if (list) list.push(id);
+      else dependents.set(required, [id]);
+    }
   }
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const ready = nodes.filter(({ requires }) => requires.length === 0).map(({ id }) => id);
   const order: T[] = [];
-  for (let id = ready.shift(); id !== undefined; id = ready.shift()) {
+  // Grows while it is read.
+  for (const id of ready) {
     const node = byId.get(id);
     if (node) order.push(node);
     waiting.delete(id);

@@ -12,7 +12,7 @@ const machine = { mac, uuid, platform: "pcbios", address: "10.0.0.9" };
 
 let decision: Decision;
 beforeEach(() => {
-  decision = new Decision(new State(), 0);
+  decision = new Decision(new State(), 0, 1n);
 });
 
 function declare(fields: Parameters<typeof create<typeof NodeSchema>>[1]) {

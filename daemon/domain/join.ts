@@ -97,9 +97,7 @@ export function approvalCode(keyDigest: string): string {
 
 /** The UUID decides; MACs help where the firmware gives none, and for a machine that was declared by MAC. */
 function findNode(state: State, { uuid, macs }: { uuid: string; macs: string[] }): Node | undefined {
-  const byUuid = isUnique(uuid)
-    ? [...state.nodes.values()].find(({ fingerprint }) => fingerprint?.systemUuid === uuid)
-    : undefined;
+  const byUuid = isUnique(uuid) ? state.nodeByUuid(uuid) : undefined;
   return byUuid ?? macs.map((mac) => state.nodeByMac(mac)).find((node) => node !== undefined);
 }
 

@@ -1,15 +1,8 @@
 // Resolves a cluster into a plan: every node's disks and the whole graph of steps. Pure: the same state
 // gives the same plan and hash.
-import { createHash } from "node:crypto";
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Cluster } from "../../proto/gen/muster/v1/cluster_pb.ts";
-import {
-  NodePlanSchema,
-  type Plan,
-  type PlannedStep,
-  PlannedStepSchema,
-  PlanSchema,
-} from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { NodePlanSchema, type PlannedStep, Purpose, Scope } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Image } from "../../proto/gen/muster/v1/image_pb.ts";
 import { Firmware_Mode } from "../../proto/gen/muster/v1/inventory_pb.ts";
@@ -17,13 +10,15 @@ import type { ClusterNode, RoleSpec, TaskSpec } from "../../proto/gen/muster/v1/
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { StepActionSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { nearest } from "../../proto/manifest/suggest.ts";
+import { flagFaults, leaveOutUnchanged } from "./changed.ts";
 import { planDisks } from "./disk-plan.ts";
 import { sortGraph } from "./graph.ts";
+import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
+import { planRelease } from "./release.ts";
 import { formatBytes } from "./size.ts";
 import type { State } from "./state.ts";
 import { provisioningTasks } from "./tasks.ts";
 
-export type PlanFault = { node: string; message: string };
 type Action = MessageInitShape<typeof StepActionSchema>["kind"];
 
 /** One node with everything that its place in the cluster refers to. */
@@ -46,7 +41,17 @@ const timeoutSeconds = {
   config: 600n,
 };
 
-export function planCluster(state: State, cluster: Cluster): { plan: Plan } | { faults: PlanFault[] } {
+export type PlanOptions = {
+  /** SCOPE_CHANGED if absent. */
+  scope?: Scope;
+  purpose?: Purpose;
+  /** For a release: the nodes; all of the cluster's if empty. */
+  nodes?: readonly string[];
+};
+
+/** What a deployment of the cluster would do now. */
+export function planCluster(state: State, cluster: Cluster, options: PlanOptions = {}): Planned {
+  if (options.purpose === Purpose.RELEASE) return planRelease(state, cluster, options.nodes ?? []);
   const faults: PlanFault[] = [];
   const members: Member[] = [];
   for (const place of cluster.spec?.nodes ?? []) {
@@ -65,23 +70,21 @@ export function planCluster(state: State, cluster: Cluster): { plan: Plan } | { 
   if ("cycle" in sorted) {
     return { faults: [{ node: "", message: `steps wait for each other: ${sorted.cycle.join(" -> ")}` }] };
   }
-  const plan = create(PlanSchema, {
-    cluster: cluster.name,
-    nodes: members.map(({ place, hostname, image, role, disks }) =>
-      create(NodePlanSchema, {
-        node: place.node,
-        role: place.role,
-        hostname,
-        image: image.name,
-        imageDigest: image.digest,
-        scheme: role.scheme,
-        disks,
-      }),
-    ),
-    steps: sorted.order,
-  });
-  plan.hash = createHash("sha256").update(toBinary(PlanSchema, plan)).digest("hex");
-  return { plan };
+  if (options.scope !== Scope.ALL) leaveOutUnchanged(state, sorted.order);
+  const forbidden = flagFaults(state, sorted.order);
+  if (forbidden.length) return { faults: forbidden };
+  const nodes = members.map(({ place, hostname, image, role, disks }) =>
+    create(NodePlanSchema, {
+      node: place.node,
+      role: place.role,
+      hostname,
+      image: image.name,
+      imageDigest: image.digest,
+      scheme: role.scheme,
+      disks,
+    }),
+  );
+  return { plan: sealPlan({ cluster: cluster.name, purpose: Purpose.DEPLOY, nodes, steps: sorted.order }) };
 }
 
 function resolveMember(state: State, place: ClusterNode): Member | { faults: string[] } {
@@ -176,8 +179,7 @@ function provisioningSteps(cluster: Cluster, member: Member): PlannedStep[] {
   };
   return provisioningTasks.map((task, index) => {
     const before = provisioningTasks[index - 1];
-    return create(PlannedStepSchema, {
-      id: `${place.node}/${task}`,
+    return planStep({
       node: place.node,
       task,
       requires: before ? [`${place.node}/${before}`] : [],
@@ -220,14 +222,14 @@ function configSteps(
         if (ids.length) requires.push(...ids);
         else faults.push({ node: place.node, message: missing(task, name, wanted, used) });
       }
-      const step = create(PlannedStepSchema, {
-        id: `${place.node}/${task.name}`,
+      const step = planStep({
         node: place.node,
         task: task.name,
         requires: [...new Set(requires)],
         action: { kind: configAction(cluster, task, place, role) },
         timeout: task.timeout ?? { seconds: timeoutSeconds.config },
         retries: task.retries,
+        hold: task.hold,
       });
       steps.push(step);
     }

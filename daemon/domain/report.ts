@@ -1,5 +1,6 @@
 // What agents, drivers and the clock report, compared with what should be. Every (re)connect of an agent is
 // such a comparison, so no lost message matters.
+import { equals } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import {
   type Hello,
@@ -7,55 +8,80 @@ import {
   type StepResult,
 } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
-import type { Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { type Inventory, InventorySchema } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import {
-  BootTarget,
   Environment,
+  Fault_Kind,
   type InstalledSystem,
   type Node,
   PowerState,
 } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { RebootStep } from "../../proto/gen/muster/v1/step_pb.ts";
 import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
+import { cancelled, fail, idOf, plannedStep, succeed } from "./attempt.ts";
 import type { Decision } from "./decision.ts";
-import { fail, isActive, plannedStep, schedule, succeed, waitingForNode } from "./schedule.ts";
+import { schedule, stirNode } from "./schedule.ts";
+import { isActive } from "./step-book.ts";
 
 const { PENDING, RUNNING, SUCCEEDED, UNKNOWN } = Step_State;
 
-/** No word from an agent for so long, in the middle of a step: the node is lost. */
-const silenceLimitMs = 60_000;
-/** What the engine adds to a step's timeout before it stops to wait for the agent's own word. */
-const deadlineSlackMs = 30_000;
-/** How long a step waits for its node to be switched on and to boot. */
-const absenceLimitMs = 15 * 60_000;
-/** The session of a machine whose power was cut has ended by then. */
-const sessionEndsMs = 20_000;
+/** Certificates and timestamps suffer from clocks that are further off. */
+const clockToleranceMs = 60_000;
 
 /** An agent has opened a session. */
 export function hello(decision: Decision, node: Node, message: Hello): void {
   const { environment, bootId, agentVersion, installed, address } = message;
   const rebooted = node.bootId !== "" && node.bootId !== bootId;
-  const now = decision.node(node, {
-    online: true,
-    environment,
-    bootId,
-    agentVersion,
-    address,
-    installed: installed ?? (environment === Environment.BOOTSTRAP ? node.installed : undefined),
-    lastSeenTime: decision.now,
-    power: PowerState.ON,
-    fault: "",
-  });
+  const now = faultsOf(
+    decision,
+    decision.node(node, {
+      online: true,
+      environment,
+      bootId,
+      agentVersion,
+      address,
+      installed: installed ?? (environment === Environment.BOOTSTRAP ? node.installed : undefined),
+      lastSeenTime: decision.now,
+      power: PowerState.ON,
+    }),
+    message,
+  );
   const where = environment === Environment.BOOTSTRAP ? "the ramdisk" : "the installed system";
   decision.event(Event_Severity.INFO, `node/${node.name}`, "AGENT_CONNECTED", `from ${where} at ${address}`);
-  for (const outcome of message.finished) result(decision, node.name, outcome, false);
+  for (const outcome of message.finished) settle(decision, node.name, outcome);
   for (const step of activeSteps(decision, node.name)) reconcile(decision, now, step, message, rebooted);
   if (rebooted && environment === Environment.BOOTSTRAP) forgetIdentity(decision, node);
   const wanted = new Set(activeSteps(decision, node.name).map(({ token }) => token));
   for (const token of message.running) {
     if (!wanted.has(token)) decision.effect({ do: "cancel", node: node.name, token });
   }
+  stirNode(decision, now);
   schedule(decision);
+}
+
+/** What a hello shows to be wrong, or right again. */
+function faultsOf(decision: Decision, node: Node, { clock, highestFence }: Hello): Node {
+  let now = decision.noFault(decision.noFault(node, Fault_Kind.POWER), Fault_Kind.LATE);
+  const offMs = clock ? timestampMs(clock) - decision.nowMs : 0;
+  now =
+    Math.abs(offMs) > clockToleranceMs
+      ? decision.fault(
+          now,
+          Fault_Kind.CLOCK,
+          `its clock is ${Math.round(offMs / 1000)} s off the daemon's: set it`,
+        )
+      : decision.noFault(now, Fault_Kind.CLOCK);
+  if (highestFence < decision.revision) return decision.noFault(now, Fault_Kind.STATE_ROLLED_BACK);
+  const known = now.faults.some(({ kind }) => kind === Fault_Kind.STATE_ROLLED_BACK);
+  const message =
+    `its agent has been given work at revision ${highestFence}, this daemon's state ends at ${decision.revision - 1n}: ` +
+    "changes are lost; restore a backup with `muster restore`, which also keeps old work from being mistaken for new";
+  if (!known) decision.event(Event_Severity.ERROR, `node/${node.name}`, "STATE_ROLLED_BACK", message);
+  return decision.fault(now, Fault_Kind.STATE_ROLLED_BACK, known ? faultText(now) : message);
+}
+
+function faultText({ faults }: Node): string {
+  return faults.find(({ kind }) => kind === Fault_Kind.STATE_ROLLED_BACK)?.message ?? "";
 }
 
 /**
@@ -67,14 +93,10 @@ function forgetIdentity(decision: Decision, node: Node): void {
   if (steps.some(({ task, state }) => task === "reboot" && state === SUCCEEDED)) return;
   for (const step of steps) {
     const stale = step.task === "seed" || step.task === "bootloader";
-    if (stale && step.state === SUCCEEDED) {
-      decision.step(step, {
-        state: PENDING,
-        reason: "the ramdisk was started anew",
-        startTime: undefined,
-        endTime: undefined,
-      });
-    }
+    if (!stale || step.state !== SUCCEEDED) continue;
+    const reason = "the ramdisk was started anew";
+    decision.step(step, { state: PENDING, reason, startTime: undefined, endTime: undefined });
+    decision.change({ delete: `taskRecord/${idOf(step)}` });
   }
 }
 
@@ -95,13 +117,19 @@ function reconcile(decision: Decision, node: Node, step: Step, message: Hello, r
     else succeed(decision, step, describe(message.installed));
   } else if (rebooted) {
     fail(decision, step, `${node.name} was restarted while the step ran`);
+  } else if (decision.state.deployments.get(step.deployment)?.forced) {
+    decision.effect({ do: "cancel", node: node.name, token: step.token });
   } else if (message.running.includes(step.token)) {
-    if (step.state === UNKNOWN) decision.step(step, { state: RUNNING, reason: "" });
+    known(decision, step);
   } else {
     // The agent never got it, or its answer is on the way: the token tells it which.
-    decision.step(step, { state: RUNNING, reason: "" });
+    known(decision, step);
     decision.effect({ do: "assign", step: step.name });
   }
+}
+
+function known(decision: Decision, step: Step): void {
+  if (step.state === UNKNOWN) decision.step(step, { state: RUNNING, reason: "" });
 }
 
 /** What the installed system shows that is not as the plan wants it, or nothing. */
@@ -123,164 +151,76 @@ function describe(installed: InstalledSystem | undefined): string {
 }
 
 export function inventory(decision: Decision, node: Node, report: Inventory): void {
+  // Every session begins with it, and it hardly ever changes: thousands of nodes come back at once.
+  if (node.inventory && equals(InventorySchema, node.inventory, report)) return;
   // The installed system sees the same hardware; its disks are in use, and what is on them is known.
   decision.node(node, { inventory: report, lastSeenTime: decision.now });
-  schedule(decision);
 }
 
 /** The outcome of an attempt. One that is not awaited any more is only acknowledged. */
-export function result(decision: Decision, node: string, outcome: StepResult, andSchedule = true): void {
-  decision.effect({ do: "acknowledge", node, token: outcome.token });
-  const step = activeSteps(decision, node).find(({ token }) => token === outcome.token);
-  if (!step) return;
-  if (outcome.outcome !== Outcome.SUCCEEDED) {
-    const exit = decision.step(step, { exitCode: outcome.exitCode });
-    fail(decision, exit, outcome.reason || "the agent gave no reason");
-  } else if (step.task !== "reboot") {
-    succeed(decision, step, outcome.result);
-  }
-  // A reboot that has only begun: the next hello decides.
-  if (andSchedule) schedule(decision);
+export function result(decision: Decision, node: string, outcome: StepResult): void {
+  settle(decision, node, outcome);
+  schedule(decision);
 }
 
-/** The session of an agent has ended or fallen silent. */
+function settle(decision: Decision, node: string, outcome: StepResult): void {
+  decision.effect({ do: "acknowledge", node, token: outcome.token });
+  const step = activeSteps(decision, node).find(({ token }) => token === outcome.token);
+  // A token may come again after a restore; its fence does not.
+  if (!step || (outcome.fence && outcome.fence !== step.fence)) return;
+  const { reason, exitCode, logBytes } = outcome;
+  if (outcome.outcome === Outcome.SUCCEEDED) {
+    // A reboot that has only begun: the next hello decides.
+    if (step.task !== "reboot") succeed(decision, step, outcome.result, logBytes);
+    return;
+  }
+  const exit = decision.step(step, { exitCode });
+  if (outcome.outcome === Outcome.CANCELLED && decision.state.deployments.get(step.deployment)?.forced) {
+    cancelled(decision, exit, reason || "cancelled", logBytes);
+  } else {
+    fail(decision, exit, reason || "the agent gave no reason", "failed", logBytes);
+  }
+}
+
+/** The session of an agent has ended. */
 export function gone(decision: Decision, node: Node): void {
-  decision.node(node, { online: false, lastSeenTime: decision.now });
+  const offline = decision.noFault(node, Fault_Kind.LATE);
+  decision.node(offline, { online: false, lastSeenTime: decision.now });
   decision.event(Event_Severity.INFO, `node/${node.name}`, "AGENT_DISCONNECTED", "its session has ended");
+  doubt(decision, node, `${node.name}'s agent is silent; waiting for it to come back`);
+}
+
+/** An agent has a session, but has missed its heartbeats: it may be slow, or its machine may be off. */
+export function late(decision: Decision, node: Node): void {
+  decision.fault(
+    node,
+    Fault_Kind.LATE,
+    "its heartbeats are late: it is slow, or its network or its power is gone",
+  );
+  doubt(decision, node, `${node.name}'s agent is late; waiting for its word`);
+}
+
+/** An agent that was late has spoken. */
+export function heard(decision: Decision, node: Node): void {
+  decision.noFault(node, Fault_Kind.LATE);
+  for (const step of activeSteps(decision, node.name)) known(decision, step);
+}
+
+/** Nobody knows what its agent is doing until it speaks; whether the machine is on at least can be read. */
+function doubt(decision: Decision, node: Node, reason: string): void {
   for (const step of activeSteps(decision, node.name)) {
     if (step.task === "bootstrap" || step.task === "reboot") continue;
-    const reason = `${node.name}'s agent is silent; waiting for it to come back`;
     decision.step(step, { state: UNKNOWN, reason });
     decision.effect({ do: "readPower", node: node.name });
   }
 }
 
-/** The daemon has started: nobody is connected, and whatever ran may or may not still run. */
-export function restarted(decision: Decision): void {
-  for (const node of decision.state.nodes.values()) {
-    const steps = activeSteps(decision, node.name);
-    // Nobody could speak to a daemon that was away: silence counts from now.
-    if (node.online || steps.length) decision.node(node, { online: false, lastSeenTime: decision.now });
-    for (const step of steps) {
-      if (step.task === "bootstrap") {
-        // Unless it was carried out, the effect may have been lost with the old process.
-        if (!step.result) decision.effect({ do: "bootRamdisk", step: step.name, node: node.name });
-      } else if (step.task !== "reboot") {
-        const reason = "the daemon was restarted; waiting for the agent to speak";
-        decision.step(step, { state: UNKNOWN, reason });
-      }
-    }
-  }
-  schedule(decision);
-}
-
-/** Time has passed: deadlines, silence, retries that are due. */
-export function tick(decision: Decision): void {
-  for (const node of decision.state.nodes.values()) {
-    for (const step of activeSteps(decision, node.name)) {
-      const timeoutMs = Number(plannedStep(decision, step)?.timeout?.seconds ?? 0n) * 1000;
-      const startMs = step.startTime ? timestampMs(step.startTime) : decision.nowMs;
-      if (decision.nowMs > startMs + timeoutMs + deadlineSlackMs) {
-        overdue(decision, node, step, timeoutMs);
-      } else if (step.task === "bootstrap" && hasStayed(decision, node, step)) {
-        succeed(decision, step, "in the ramdisk");
-      } else if (step.state === UNKNOWN) {
-        const seenMs = node.lastSeenTime ? timestampMs(node.lastSeenTime) : startMs;
-        if (decision.nowMs > seenMs + silenceLimitMs) lose(decision, node, step);
-        else decision.effect({ do: "readPower", node: node.name });
-      }
-    }
-  }
-  for (const deployment of decision.state.deployments.values()) {
-    for (const { step, node } of waitingForNode(decision, deployment)) waitFor(decision, node, step);
-  }
-  schedule(decision);
-}
-
-/** The agent spoke before the driver was done, and is still there: the machine had booted faster. */
-function hasStayed(decision: Decision, node: Node, step: Step): boolean {
-  if (!step.result || !node.online || node.environment !== Environment.BOOTSTRAP) return false;
-  return !!node.lastSeenTime && decision.nowMs > timestampMs(node.lastSeenTime) + sessionEndsMs;
-}
-
-/** A step could start, but its node is not there: what is off is switched on, but nothing waits for ever. */
-function waitFor(decision: Decision, node: Node, step: Step): void {
-  if (!step.startTime || step.endTime) {
-    const reason = `waits for ${node.name}'s agent: see the node's power and console`;
-    decision.step(step, { reason, startTime: decision.now, endTime: undefined });
-  } else if (decision.nowMs > timestampMs(step.startTime) + absenceLimitMs) {
-    const waited = `${absenceLimitMs / 60_000} minutes`;
-    const reason = `lost: ${node.name}'s agent was not there for ${waited}; see its console and power, then retry`;
-    fail(decision, step, reason, "silent");
-    return;
-  }
-  decision.effect({ do: "readPower", node: node.name });
-}
-
-function overdue(decision: Decision, node: Node, step: Step, timeoutMs: number): void {
-  const limit = `${timeoutMs / 1000} s`;
-  decision.effect({ do: "cancel", node: node.name, token: step.token });
-  if (step.task === "bootstrap") {
-    fail(decision, step, `${node.name} did not come up in the ramdisk within ${limit}: see its console`);
-  } else if (step.task === "reboot") {
-    fail(decision, step, `${node.name}'s installed system did not come up within ${limit}: see its console`);
-  } else {
-    fail(decision, step, `took longer than ${limit}`);
-  }
-}
-
-function lose(decision: Decision, node: Node, step: Step): void {
-  const reason = `lost: no word from ${node.name}'s agent for ${silenceLimitMs / 1000} s; see its console and power, then retry`;
-  fail(decision, step, reason, "silent");
-}
-
-/** The driver has read whether a node is on; in the middle of a step, off is a fact that ends it. */
-export function powerRead(decision: Decision, node: Node, power: PowerState): void {
-  if (node.power !== power) decision.node(node, { power });
-  if (power !== PowerState.OFF) return;
-  const deployment = decision.state.deployment(node.cluster);
-  const waiting = deployment ? waitingForNode(decision, deployment) : [];
-  if (waiting.some((wanted) => wanted.node.name === node.name)) {
-    decision.effect({ do: "powerOn", node: node.name });
-  }
-  for (const step of activeSteps(decision, node.name)) {
-    if (step.state !== UNKNOWN) continue;
-    fail(
-      decision,
-      step,
-      `lost: ${node.name} is switched off (read back from its power driver); retry switches it on`,
-      "silent",
-    );
-  }
-  schedule(decision);
-}
-
-/** The driver has done, or could not do, what a step asked of it. */
-export function powerDone(decision: Decision, stepName: string, error: string): void {
-  const step = decision.state.step(stepName);
-  if (!step || !isActive(step)) return;
-  const node = decision.state.nodes.get(step.node);
-  if (!error) {
-    if (step.task === "bootstrap") decision.step(step, { result: "switched on to boot from the network" });
-    if (node) decision.node(node, { power: PowerState.ON, fault: "", lastSeenTime: decision.now });
-    return;
-  }
-  if (node)
-    decision.node(node, {
-      fault: error,
-      bootTarget: step.task === "reboot" ? BootTarget.RAMDISK : node.bootTarget,
-    });
-  fail(decision, step, error);
-  schedule(decision);
-}
-
-function activeSteps(decision: Decision, node: string): Step[] {
+export function activeSteps(decision: Decision, node: string): Step[] {
   return newestSteps(decision, node).filter(isActive);
 }
 
 /** Its steps in the newest deployment of its cluster. */
 function newestSteps(decision: Decision, node: string): Step[] {
   const deployment = decision.state.deployment(decision.state.nodes.get(node)?.cluster ?? "");
-  if (!deployment) return [];
-  return decision.state.steps(deployment.name).filter((step) => step.node === node);
+  return deployment ? [...decision.state.stepBook(deployment.name).ofNode(node).values()] : [];
 }

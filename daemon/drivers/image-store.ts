@@ -13,6 +13,8 @@ import { manifestFault } from "./manifest-fault.ts";
 
 export type RegisteredImage = { digest: string; manifest: ImageManifest; changed: boolean };
 export type VerifiedImage = { checked: number; bad: BadChunk[] };
+/** `bad`: the names of chunks that are missing or damaged. */
+export type InspectedImage = { chunks: number; read: number; bad: string[] };
 export type ChunkProgress = (done: number, total: number) => void;
 
 export class ImageStore implements ImageReader {
@@ -71,6 +73,16 @@ export class ImageStore implements ImageReader {
   async verify(digest: string, onProgress?: ChunkProgress): Promise<VerifiedImage> {
     const chunks = uniqueChunks(await this.#existing(digest));
     return { checked: chunks.length, bad: await this.#chunks.findBad(chunks, onProgress) };
+  }
+
+  /** The sizes of all chunks, and the digests of at most `limit` of them, spread over the image. */
+  async inspect(digest: string, limit: number): Promise<InspectedImage> {
+    const chunks = uniqueChunks(await this.#existing(digest));
+    const wrongSizes = await this.#chunks.findWrongSizes(chunks);
+    const stride = Math.max(1, Math.ceil(chunks.length / limit));
+    const read = chunks.filter((_, i) => i % stride === 0);
+    const bad = (await this.#chunks.findBad(read)).map(({ expectedDigest }) => expectedDigest);
+    return { chunks: chunks.length, read: read.length, bad: [...new Set([...wrongSizes, ...bad])] };
   }
 
   /** Replaces missing and damaged chunks with those in `directory`. Returns how many. */

@@ -8,20 +8,26 @@ import {
   StepResultSchema,
 } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { ClusterSchema } from "../../proto/gen/muster/v1/cluster_pb.ts";
-import { PlannedStepSchema, PlanSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { type Deployment, type Plan, PlanSchema, Purpose } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, Node_State, NodeSchema } from "../../proto/gen/muster/v1/node_pb.ts";
-import type { Effect } from "../domain/decision.ts";
-import { retryDeployment, startDeployment } from "../domain/deploy.ts";
-import { gone, hello, result, tick } from "../domain/report.ts";
+import { retryDeployment } from "../domain/control.ts";
+import type { Decision, Effect } from "../domain/decision.ts";
+import { startDeployment } from "../domain/deploy.ts";
+import { planStep } from "../domain/planned.ts";
+import { gone, hello, result } from "../domain/report.ts";
 import { put } from "../domain/state.ts";
 import { provisioningTasks } from "../domain/tasks.ts";
-import { type Database, Store } from "../state/store.ts";
+import { tick } from "../domain/watchdog.ts";
+import type { Database } from "../state/records.ts";
+import { Store } from "../state/store.ts";
 import { Engine } from "./engine.ts";
 
 const digest = "d".repeat(64);
 
 export class World {
-  nowMs = 1_000_000;
+  nowMs = 1_000_000_000;
+  /** How much of that is a clock that was set. */
+  jumpedMs = 0;
   readonly effects: Effect[] = [];
   readonly database: Database = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
   engine!: Engine;
@@ -41,11 +47,25 @@ export class World {
     return this.engine.decide((decision) => decision.change(put({ case: "node", value: node })));
   }
 
-  deploy(nodes: string[], retries = 0) {
+  deploy(nodes: string[], retries = 0, holds: string[] = []) {
+    return this.start(plan(nodes, retries), holds);
+  }
+
+  start(plan: Plan, holds: string[] = []) {
     return this.engine.decide((decision) => {
-      const cluster = create(ClusterSchema, { name: "demo", spec: { name: "demo" } });
-      decision.change(put({ case: "cluster", value: cluster }));
-      startDeployment(decision, cluster, plan(nodes, retries));
+      const known = decision.state.clusters.get("demo");
+      const cluster = known ?? create(ClusterSchema, { name: "demo", spec: { name: "demo" } });
+      if (!known) decision.change(put({ case: "cluster", value: cluster }));
+      startDeployment(decision, cluster, plan, holds);
+    });
+  }
+
+  /** What an operator does with the newest deployment. */
+  operate<T>(verb: (decision: Decision, deployment: Deployment) => T): Promise<T> {
+    return this.engine.decide((decision) => {
+      const deployment = decision.state.deployment("demo");
+      if (!deployment) throw new Error("nothing was deployed");
+      return verb(decision, deployment);
     });
   }
 
@@ -54,6 +74,7 @@ export class World {
     this.engine = new Engine({
       store: this.store,
       clock: () => this.nowMs,
+      steady: () => this.nowMs - this.jumpedMs,
       log: pino({ level: "silent" }),
       act: (effects) => this.effects.push(...effects),
       publish: () => {},
@@ -68,7 +89,7 @@ export class World {
   }
 
   step(name: string) {
-    const step = this.engine.state.step(`demo-1/${name}`);
+    const step = this.engine.state.step(`${this.deployment()?.name}/${name}`);
     if (!step) throw new Error(`no step ${name}`);
     return step;
   }
@@ -120,10 +141,14 @@ export class World {
   }
 
   retry() {
-    return this.engine.decide((decision) => {
-      const deployment = decision.state.deployment("demo");
-      if (deployment) retryDeployment(decision, deployment);
-    });
+    return this.operate(retryDeployment);
+  }
+
+  /** All of a node's deployment. */
+  async complete(name: string) {
+    await this.provision(name);
+    await this.installed(name, `${name}-disk`);
+    await this.succeed(`${name}/configure`);
   }
 
   /** From the ramdisk's hello to the reboot. */
@@ -135,14 +160,13 @@ export class World {
   }
 }
 
-function plan(nodes: string[], retries: number) {
+export function plan(nodes: string[], retries: number) {
   const steps = nodes.flatMap((node) => {
     const tasks = [...provisioningTasks, "configure"];
     return tasks.map((task, index) => {
       const requires = index ? [`${node}/${tasks[index - 1]}`] : [];
       if (node === "n2" && task === "configure") requires.push("n1/configure");
-      return create(PlannedStepSchema, {
-        id: `${node}/${task}`,
+      return planStep({
         node,
         task,
         requires,
@@ -160,5 +184,11 @@ function plan(nodes: string[], retries: number) {
       });
     });
   });
-  return create(PlanSchema, { cluster: "demo", hash: "h", nodes: nodes.map((node) => ({ node })), steps });
+  return create(PlanSchema, {
+    cluster: "demo",
+    purpose: Purpose.DEPLOY,
+    hash: "h",
+    nodes: nodes.map((node) => ({ node })),
+    steps,
+  });
 }

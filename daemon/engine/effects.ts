@@ -5,22 +5,26 @@ import type { Logger } from "pino";
 import { AssignSchema } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { BootTarget, PowerAction, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { Effect } from "../domain/decision.ts";
+import { planIndex } from "../domain/plan-index.ts";
 import type { PowerDriver, PowerDrivers } from "../domain/ports.ts";
-import { powerDone, powerRead } from "../domain/report.ts";
-import { isActive } from "../domain/schedule.ts";
+import { powerDone, powerRead } from "../domain/power.ts";
+import { isActive } from "../domain/step-book.ts";
 import type { Engine } from "./engine.ts";
 import type { Sessions } from "./sessions.ts";
+import type { StepLogs } from "./step-logs.ts";
 
 export class Effects {
   readonly #power: PowerDrivers;
   readonly #sessions: Sessions;
+  readonly #logs: Pick<StepLogs, "remove">;
   readonly #log: Logger;
   readonly #running = new Set<Promise<void>>();
   readonly #reading = new Set<string>();
 
-  constructor(power: PowerDrivers, sessions: Sessions, log: Logger) {
+  constructor(power: PowerDrivers, sessions: Sessions, logs: Pick<StepLogs, "remove">, log: Logger) {
     this.#power = power;
     this.#sessions = sessions;
+    this.#logs = logs;
     this.#log = log;
   }
 
@@ -68,6 +72,8 @@ export class Effects {
       }
       case "readPower":
         return this.#readPower(engine, effect.node);
+      case "removeLogs":
+        return this.#logs.remove(effect.deployment);
     }
   }
 
@@ -76,11 +82,12 @@ export class Effects {
     const step = engine.state.step(name);
     if (!step || !isActive(step)) return;
     const plan = engine.state.deployments.get(step.deployment)?.plan;
-    const planned = plan?.steps.find(({ id }) => id === `${step.node}/${step.task}`);
+    const planned = planIndex(plan).steps.get(`${step.node}/${step.task}`);
     if (!planned) return;
-    const { token, attempt } = step;
+    const { token, attempt, fence } = step;
     const assign = create(AssignSchema, {
       token,
+      fence,
       step: name,
       attempt,
       action: planned.action,

@@ -2,9 +2,12 @@
 // decided together and written with one sync.
 import type { Logger } from "pino";
 import type { WatchResponse } from "../../proto/gen/muster/v1/watch_pb.ts";
+import { codes, RpcError } from "../../proto/rpc/status.ts";
 import { Decision, type Effect } from "../domain/decision.ts";
 import type { State } from "../domain/state.ts";
+import { clockJumped } from "../domain/watchdog.ts";
 import type { Store } from "../state/store.ts";
+import { ClockWatch } from "./clock-watch.ts";
 
 type Input = {
   decide: (decision: Decision) => unknown;
@@ -14,7 +17,10 @@ type Input = {
 
 export type EngineParts = {
   store: Store;
+  /** Milliseconds since 1970; may be set while the daemon runs. */
   clock: () => number;
+  /** Milliseconds that only run. */
+  steady: () => number;
   log: Logger;
   /** Carries effects out; called after they are stored, must not throw. */
   act: (effects: readonly Effect[]) => void;
@@ -25,12 +31,14 @@ export type EngineParts = {
 
 export class Engine {
   readonly #parts: EngineParts;
+  readonly #clock: ClockWatch;
   #waiting: Input[] = [];
   #running: Promise<void> | undefined;
   #failed: Error | undefined;
 
   constructor(parts: EngineParts) {
     this.#parts = parts;
+    this.#clock = new ClockWatch(parts.clock, parts.steady);
   }
 
   /** Read only; every change goes through decide(). */
@@ -58,6 +66,9 @@ export class Engine {
     // Let everything that arrives in this turn of the loop share a batch.
     await Promise.resolve();
     while (this.#waiting.length) {
+      // Before anything is measured from a time in the past.
+      const jumpMs = this.#clock.jump();
+      if (jumpMs) this.#waiting.unshift(clockInput(jumpMs));
       const inputs = this.#waiting;
       this.#waiting = [];
       await this.#runBatch(inputs);
@@ -69,20 +80,19 @@ export class Engine {
     const { store, clock, act, publish, fatal } = this.#parts;
     const changes: WatchResponse[] = [];
     const effects: Effect[] = [];
-    const settle: (() => void)[] = [];
+    const decided: { input: Input; value: unknown }[] = [];
     let revision = store.revision;
-    for (const { decide, resolve, reject } of inputs) {
+    for (const input of inputs) {
       if (this.#failed) {
-        reject(this.#failed);
+        input.reject(unavailable(this.#failed));
         continue;
       }
-      const decision = new Decision(store.state, clock());
+      const decision = new Decision(store.state, clock(), revision + 1n);
       try {
-        const value = decide(decision);
-        settle.push(() => resolve(value));
+        decided.push({ input, value: input.decide(decision) });
       } catch (error) {
         if (decision.changes.length) this.#failed = new Error("a decision failed half-way", { cause: error });
-        reject(error);
+        input.reject(error);
         continue;
       }
       if (decision.changes.length) changes.push(...store.number(decision.changes, ++revision));
@@ -98,9 +108,21 @@ export class Engine {
         },
       );
     }
-    if (this.#failed) return fatal(this.#failed);
-    for (const resolve of settle) resolve();
+    if (this.#failed) {
+      for (const { input } of decided) input.reject(unavailable(this.#failed));
+      return fatal(this.#failed);
+    }
+    for (const { input, value } of decided) input.resolve(value);
     publish(changes);
     act(effects);
   }
+}
+
+/** It may be stored or not; the same call again, when the daemon is back, finds out. */
+function unavailable(cause: Error): RpcError {
+  return new RpcError(codes.UNAVAILABLE, cause.message, { reason: "STATE_UNWRITABLE", cause });
+}
+
+function clockInput(jumpMs: number): Input {
+  return { decide: (decision) => clockJumped(decision, jumpMs), resolve: () => {}, reject: () => {} };
 }

@@ -7,6 +7,8 @@ import { type Progress, ProgressSchema } from "../../proto/gen/muster/v1/deploym
 type Sample = { atMs: number; bytes: bigint; rate: number };
 /** Weight of the newest rate; reports come about every 250 ms. */
 const smoothing = 0.15;
+/** An estimate of years is none, and more of them than a Duration has would not be sent. */
+const longestSeconds = 365 * 24 * 3600;
 
 export class ProgressBoard {
   readonly #latest = new Map<string, Progress>();
@@ -22,8 +24,12 @@ export class ProgressBoard {
       totalBytes: report.totalBytes,
       movedBytes: report.movedBytes,
       skippedBytes: report.skippedBytes,
-      bytesPerSecond: BigInt(Math.round(rate)),
-      eta: rate > 0 && left > 0 ? { seconds: BigInt(Math.ceil(left / rate)) } : undefined,
+      // An agent that begins anew counts down; what is sent has no sign.
+      bytesPerSecond: BigInt(Math.max(0, Math.round(rate))),
+      eta:
+        rate > 0 && left > 0
+          ? { seconds: BigInt(Math.min(longestSeconds, Math.ceil(left / rate))) }
+          : undefined,
       activity: report.activity,
     });
     this.#latest.set(step, progress);

@@ -4,8 +4,10 @@ import { describe, expect, it } from "vitest";
 import { StepResult_Outcome as Outcome } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { NodeSpecSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import { PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
-import { powerDone, powerRead, restarted } from "../domain/report.ts";
+import { Fault_Kind, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
+import { powerDone, powerRead } from "../domain/power.ts";
+import { heard, late } from "../domain/report.ts";
+import { restarted } from "../domain/watchdog.ts";
 import { World } from "./deployment-world.ts";
 
 /** A deployment of n1, which has a power driver. */
@@ -68,7 +70,39 @@ describe("a bootstrap", () => {
     );
     expect(world.step("n1/bootstrap").state).toBe(Step_State.FAILED);
     await world.hello("n1", "boot-2");
-    expect(world.step("n1/image").state).toBe(Step_State.PENDING);
+    expect(world.step("n1/image").state).toBe(Step_State.BLOCKED);
+  });
+});
+
+describe("a bootstrap that is done again for what is left", () => {
+  /** n1's image has failed, and n1 is not there; the retry takes its bootstrap back. */
+  async function takenBack(): Promise<World> {
+    const world = await startWithDriver();
+    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.hello("n1", "boot");
+    await world.succeed("n1/partition");
+    await world.finish("n1/image", { outcome: Outcome.FAILED, reason: "no space" });
+    await world.gone("n1");
+    await world.retry();
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
+    return world;
+  }
+
+  it("blocks that when it fails, though the step in between has succeeded", async () => {
+    const world = await takenBack();
+    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", "no answer"));
+    expect(world.step("n1/image")).toMatchObject({
+      state: Step_State.BLOCKED,
+      reason: "n1/bootstrap has failed",
+    });
+    expect(world.deployment()?.state).toBe(Deployment_State.FAILED);
+  });
+
+  it("starts that when it succeeds, though the step in between has nothing to do", async () => {
+    const world = await takenBack();
+    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.hello("n1", "boot-2");
+    expect(world.step("n1/image")).toMatchObject({ state: Step_State.RUNNING, attempt: 2 });
   });
 });
 
@@ -96,8 +130,11 @@ describe("a ramdisk that is started anew before the reboot", () => {
     await world.hello("n1", "ramdisk-2");
     await world.retry();
     await world.finish("n1/seed", { outcome: Outcome.FAILED, reason: "no space" });
-    expect(world.step("n1/bootloader").state).toBe(Step_State.PENDING);
-    expect(world.step("n1/reboot").state).toBe(Step_State.PENDING);
+    expect(world.step("n1/bootloader").state).toBe(Step_State.BLOCKED);
+    expect(world.step("n1/reboot")).toMatchObject({
+      state: Step_State.BLOCKED,
+      reason: "n1/seed has failed",
+    });
     expect(world.deployment()?.state).toBe(Deployment_State.FAILED);
   });
 
@@ -115,7 +152,7 @@ describe("a step whose node is not there", () => {
     const world = await waitForSilentNode();
     await world.passes(5_000);
     expect(world.step("n2/configure")).toMatchObject({
-      state: Step_State.PENDING,
+      state: Step_State.READY,
       reason: "waits for n2's agent: see the node's power and console",
     });
     expect(world.take()).toContainEqual({ do: "readPower", node: "n2" });
@@ -129,7 +166,7 @@ describe("a step whose node is not there", () => {
     const world = await waitForSilentNode();
     await world.passes(5_000);
     await world.passes(14 * 60_000);
-    expect(world.step("n2/configure").state).toBe(Step_State.PENDING);
+    expect(world.step("n2/configure").state).toBe(Step_State.READY);
     await world.passes(2 * 60_000);
     expect(world.step("n2/configure").reason).toMatch(/^lost: n2's agent was not there for 15 minutes/);
     expect(world.deployment()?.state).toBe(Deployment_State.FAILED);
@@ -137,7 +174,7 @@ describe("a step whose node is not there", () => {
     await world.retry();
     await world.passes(5_000);
     await world.passes(5_000);
-    expect(world.step("n2/configure").state).toBe(Step_State.PENDING);
+    expect(world.step("n2/configure").state).toBe(Step_State.READY);
     await world.installed("n2", "n2-disk-again");
     await world.succeed("n2/configure");
     expect(world.deployment()?.state).toBe(Deployment_State.SUCCEEDED);
@@ -154,5 +191,80 @@ describe("a daemon that comes back", () => {
     await world.engine.decide(restarted);
     await world.passes(5_000);
     expect(world.step("n1/partition").state).toBe(Step_State.UNKNOWN);
+  });
+});
+
+describe("a clock that is set", () => {
+  it.each([86_400_000, -86_400_000])(
+    "by %i ms fails nothing, and nothing waits a day longer",
+    async (jumpMs) => {
+      const world = await World.start(["n1", "n3"], 1);
+      await world.hello("n1", "boot");
+      world.nowMs += jumpMs;
+      world.jumpedMs += jumpMs;
+      await world.passes(5_000);
+      expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
+      expect(world.step("n3/bootstrap").state).toBe(Step_State.RUNNING);
+      await world.passes(700_000);
+      expect(world.step("n3/bootstrap").reason).toContain("did not come up");
+      expect(world.step("n1/partition").reason).toContain("took longer than 600 s");
+    },
+  );
+
+  it("by a day while the daemon was away fails nothing either", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "boot");
+    const { token } = world.step("n1/partition");
+    world.nowMs += 86_400_000;
+    await world.open();
+    await world.engine.decide(restarted);
+    await world.passes(5_000);
+    await world.hello("n1", "boot", { running: [token] } as never);
+    await world.passes(5_000);
+    expect(world.step("n1/partition")).toMatchObject({ state: Step_State.RUNNING, attempt: 1 });
+  });
+});
+
+describe("an agent whose heartbeats are late", () => {
+  it("puts its step in doubt, and takes the doubt away when it speaks", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "boot");
+    world.take();
+    await world.engine.decide((decision) => late(decision, world.node("n1")));
+    expect(world.step("n1/partition").state).toBe(Step_State.UNKNOWN);
+    expect(world.node("n1")).toMatchObject({ online: true, faults: [{ kind: Fault_Kind.LATE }] });
+    expect(world.take()).toContainEqual({ do: "readPower", node: "n1" });
+    await world.passes(120_000);
+    expect(world.step("n1/partition").state).toBe(Step_State.UNKNOWN);
+    await world.engine.decide((decision) => heard(decision, world.node("n1")));
+    expect(world.step("n1/partition")).toMatchObject({ state: Step_State.RUNNING, attempt: 1, reason: "" });
+    expect(world.node("n1").faults).toEqual([]);
+  });
+});
+
+describe("a node in maintenance", () => {
+  it("gets no new step, and is not lost when it is silent or off", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "boot");
+    await world.engine.decide((decision) => decision.node(world.node("n1"), { maintenance: true }));
+    await world.succeed("n1/partition");
+    expect(world.step("n1/image").state).toBe(Step_State.READY);
+    expect(world.step("n1/image").reason).toContain("in maintenance");
+    await world.gone("n1");
+    await world.engine.decide((decision) => powerRead(decision, world.node("n1"), PowerState.OFF));
+    await world.passes(3_600_000);
+    expect(world.step("n1/image").state).toBe(Step_State.READY);
+    await world.engine.decide((decision) => decision.node(world.node("n1"), { maintenance: false }));
+    await world.hello("n1", "boot");
+    expect(world.step("n1/image").state).toBe(Step_State.RUNNING);
+  });
+});
+
+describe("a daemon whose state is an old copy", () => {
+  it("is told by the agents, and says so on their nodes", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "boot", { highestFence: 5_000n } as never);
+    expect(world.node("n1").faults).toMatchObject([{ kind: Fault_Kind.STATE_ROLLED_BACK }]);
+    expect(world.node("n1").faults[0]?.message).toContain("muster restore");
   });
 });

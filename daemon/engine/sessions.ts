@@ -3,17 +3,38 @@ import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { type SessionResponse, SessionResponseSchema } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { MessageQueue } from "../../proto/rpc/queue.ts";
 
+/** A step's worth of messages is a handful; an agent that leaves so many unread ends its session. */
 const queueLimit = 1_000;
 
-export type Session = { node: string; queue: MessageQueue<SessionResponse> };
+export class Session {
+  readonly node: string;
+  readonly id: string;
+  readonly queue = new MessageQueue<SessionResponse>(queueLimit);
+  /** It has said hello: before that, nobody knows which boot of the node is at the other end. */
+  greeted = false;
+  /** How many heartbeats have come. */
+  heartbeats = 0;
+  /** Tokens of logs that could not be stored; what follows must wait for the next session. */
+  readonly brokenLogs = new Set<string>();
+
+  constructor(node: string, id: string) {
+    this.node = node;
+    this.id = id;
+  }
+
+  send(message: MessageInitShape<typeof SessionResponseSchema>["message"]): void {
+    this.queue.push(create(SessionResponseSchema, { message }));
+  }
+}
 
 export class Sessions {
   readonly #sessions = new Map<string, Session>();
+  #opened = 0;
 
   /** A newer session of the same node ends the older one. */
-  open(node: string): Session {
+  open(node: string, nowMs: number): Session {
     this.#sessions.get(node)?.queue.close();
-    const session = { node, queue: new MessageQueue<SessionResponse>(queueLimit) };
+    const session = new Session(node, `${nowMs.toString(36)}-${++this.#opened}`);
     this.#sessions.set(node, session);
     return session;
   }
@@ -25,9 +46,10 @@ export class Sessions {
     return this.#sessions.delete(session.node);
   }
 
-  /** Without a session the message is dropped: the next hello makes it good. */
+  /** Without a session that has said hello the message is dropped: the next hello makes it good. */
   send(node: string, message: MessageInitShape<typeof SessionResponseSchema>["message"]): void {
-    this.#sessions.get(node)?.queue.push(create(SessionResponseSchema, { message }));
+    const session = this.#sessions.get(node);
+    if (session?.greeted) session.send(message);
   }
 
   closeAll(): void {

@@ -1,9 +1,11 @@
 // The logs of attempts as files, written by offset: what is sent twice is stored once.
-import { mkdir, open, stat } from "node:fs/promises";
+import { mkdir, open, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
 const chunkBytes = 60 << 10;
 const pollMs = 300;
+/** More than an agent ever keeps of a log: whoever leaves out more is mistaken. */
+const longestGapBytes = 64 << 20;
 
 export class StepLogs {
   readonly #directory: string;
@@ -48,6 +50,8 @@ export class StepLogs {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const size = await sizeOf(path);
     if (offset + content.length <= size) return BigInt(size);
+    if (offset - size > longestGapBytes)
+      throw new Error(`the log of ${token} has ${size} bytes, and cannot go on at ${offset}`);
     const fresh = content.subarray(Math.max(0, size - offset));
     const file = await open(path, "a", 0o600);
     try {
@@ -74,6 +78,12 @@ export class StepLogs {
     } finally {
       await file.close();
     }
+  }
+
+  /** Forgets the logs of all attempts of a deployment. */
+  async remove(deployment: string): Promise<void> {
+    if (!/^[a-z0-9-]+$/.test(deployment)) throw new Error(`${deployment} is no deployment's name`);
+    await rm(join(this.#directory, deployment), { recursive: true, force: true });
   }
 
   // Tokens are DEPLOYMENT/NODE/TASK/ATTEMPT of checked names, so they are safe as paths.

@@ -1,65 +1,83 @@
-// The records of the daemon in LevelDB. One synced batch per commit: records, change log and revision
-// together, so that after a crash either all of a decision is there or nothing.
-//
-//   m/schema     version of this layout        m/revision   last revision
-//   r/NAME       a Resource                    c/REV/N      the Nth change of a revision, a WatchResponse
+// The records of the daemon. One synced batch per commit: records, change log and revision together, so that
+// after a crash either all of a decision is there or nothing. records.ts shows the layout.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { AbstractLevel } from "abstract-level";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { Attempt } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { RequestRecordSchema } from "../../proto/gen/muster/v1/record_pb.ts";
 import {
   type Resource,
   ResourceSchema,
   type WatchResponse,
   WatchResponseSchema,
 } from "../../proto/gen/muster/v1/watch_pb.ts";
-import { type Change, resourceName, State } from "../domain/state.ts";
+import { type Change, State } from "../domain/state.ts";
+import { type AttemptFilter, attemptKeys, readAttempts } from "./attempts.ts";
+import { Census } from "./census.ts";
+import { ChangeLog } from "./change-log.ts";
+import { encodeResource, putResponse } from "./encode.ts";
+import { asStoreError, damaged } from "./errors.ts";
+import { head, migrate, readHead, schemaVersion } from "./migrations.ts";
+import {
+  asResource,
+  attemptOrderKey,
+  below,
+  changeKey,
+  type Database,
+  decodeRecord,
+  encodeResponse,
+  eventKey,
+  pages,
+  recordKey,
+  requestKey,
+  revisionOf,
+  seal,
+  unseal,
+} from "./records.ts";
+import type { Witness } from "./witness.ts";
 
-export type Database = AbstractLevel<string | Buffer | Uint8Array, string, Uint8Array>;
-
-/** The state directory cannot be used; the message says why and what to do. */
-export class StoreError extends Error {
-  override name = "StoreError";
-}
-
-const schemaVersion = 1;
 /** How many changes are kept for watchers that resume, and how many events for people. */
-const limits = { changes: 20_000, events: 2_000 };
+const limits = { changes: 20_000, bytes: 64 << 20, events: 2_000 };
+
+/** Several events of one revision need numbers of their own. */
+const eventsPerRevision = 1_000_000n;
+
+/** What is written at once: sealed values by key, undefined for what is deleted. */
+type Writes = Map<string, Uint8Array | undefined>;
+
+export type { Database };
 
 export class Store implements AsyncDisposable {
-  readonly state: State;
-  #revision: bigint;
+  readonly state = new State();
   readonly #database: Database;
-  readonly #log: { revision: bigint; changes: WatchResponse[] }[] = [];
-  #logged = 0;
+  readonly #witness: Witness | undefined;
+  readonly #census = new Census();
+  readonly #log = new ChangeLog(limits);
+  #revision = 0n;
+  /** The last revision that was given out, and what was numbered but is not watched. */
+  #numbered = 0n;
+  #requests: Writes = new Map();
+  /** What is beyond the limits; the next commit deletes it. */
+  #expired: string[] = [];
+  #failure: Error | undefined;
 
-  private constructor(database: Database, state: State, revision: bigint) {
+  private constructor(database: Database, witness: Witness | undefined) {
     this.#database = database;
-    this.state = state;
-    this.#revision = revision;
+    this.#witness = witness;
   }
 
-  static async open(database: Database): Promise<Store> {
-    const schema = await database.get("m/schema");
-    const found = schema ? Number(Buffer.from(schema).toString()) : schemaVersion;
-    if (found > schemaVersion) {
-      throw new StoreError(
-        `the state is of version ${found}, this muster knows ${schemaVersion}: start a newer muster`,
-      );
+  /** Takes the database over: it is closed with the store, or when it cannot be used. */
+  static async open(database: Database, witness?: Witness): Promise<Store> {
+    const store = new Store(database, witness);
+    try {
+      await migrate(database);
+      await store.#load();
+      witness?.check(store.revision);
+      return store;
+    } catch (error) {
+      await database.close();
+      witness?.close();
+      throw asStoreError("the database", error);
     }
-    const stored = await database.get("m/revision");
-    const store = new Store(database, new State(), stored ? BigInt(Buffer.from(stored).toString()) : 0n);
-    for await (const [key, value] of database.iterator({ gt: "r/", lt: "r0" })) {
-      store.state.apply({ put: decode(key, value) });
-    }
-    store.state.orderSteps();
-    for await (const [key, value] of database.iterator({ gt: "c/", lt: "c0" })) {
-      store.#remember(decodeChange(key, value));
-    }
-    if (!schema)
-      await database
-        .batch()
-        .put("m/schema", Buffer.from(`${schemaVersion}`))
-        .write({ sync: true });
-    return store;
   }
 
   get revision(): bigint {
@@ -68,109 +86,208 @@ export class Store implements AsyncDisposable {
 
   /** The oldest revision after which a watch can resume. */
   get oldestRevision(): bigint {
-    return (this.#log[0]?.revision ?? this.#revision + 1n) - 1n;
+    return (this.#log.oldest ?? this.#revision + 1n) - 1n;
   }
 
   /** Gives the changes of one decision their revision, as they will be stored and watched. */
   number(changes: readonly Change[], revision: bigint): WatchResponse[] {
-    let part = 0;
-    return changes.map((change) => {
-      if ("delete" in change) {
-        return create(WatchResponseSchema, { revision, change: { case: "deleted", value: change.delete } });
+    this.#numbered = revision;
+    let events = 0n;
+    const numbered: WatchResponse[] = [];
+    for (const change of changes) {
+      if ("put" in change) {
+        const resource = withRevision(change.put, revision, () => events++);
+        numbered.push(create(WatchResponseSchema, { revision, change: { case: "put", value: resource } }));
+      } else if ("delete" in change) {
+        numbered.push(
+          create(WatchResponseSchema, { revision, change: { case: "deleted", value: change.delete } }),
+        );
+      } else if ("request" in change) {
+        const key = requestKey(change.request.requestId);
+        this.#requests.set(key, seal(key, toBinary(RequestRecordSchema, change.request)));
+      } else {
+        this.#requests.set(requestKey(change.forgetRequest), undefined);
       }
-      const { kind } = change.put;
-      if (kind.case === "event") {
-        // Several events of one revision need keys of their own: the revision with three digits for the part.
-        const value = { ...kind.value, revision: revision * 1000n + BigInt(part++) };
-        const resource = create(ResourceSchema, { kind: { case: "event", value } });
-        return create(WatchResponseSchema, { revision, change: { case: "put", value: resource } });
-      }
-      if (kind.value) kind.value.revision = revision;
-      return create(WatchResponseSchema, { revision, change: { case: "put", value: change.put } });
-    });
-  }
-
-  /** Stores numbered changes durably. They are in `state` afterwards, and in the log. */
-  async commit(numbered: WatchResponse[]): Promise<void> {
-    if (!numbered.length) return;
-    const batch = this.#database.batch();
-    let revision = this.#revision;
-    let part = 0;
-    for (const response of numbered) {
-      part = response.revision === revision ? part + 1 : 0;
-      revision = response.revision;
-      batch.put(changeKey(revision, part), toBinary(WatchResponseSchema, response));
-      if (response.change.case === "deleted") batch.del(`r/${response.change.value}`);
-      if (response.change.case === "put") {
-        const resource = response.change.value;
-        batch.put(`r/${recordKey(resource)}`, toBinary(ResourceSchema, resource));
-        if (resource.kind.case === "event") this.state.apply({ put: resource });
-      }
-      this.#remember(response);
     }
-    this.#compact(batch);
-    batch.put("m/revision", Buffer.from(`${revision}`));
-    await batch.write({ sync: true });
-    this.#revision = revision;
+    return numbered;
   }
 
-  /** The changes after a revision, or undefined if they are no longer all there. */
+  /** Stores what was numbered since the last commit, durably. It is in `state` and in the log afterwards. */
+  async commit(numbered: readonly WatchResponse[]): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const revision = this.#numbered;
+    if (revision <= this.#revision) return;
+    try {
+      const writes = this.#requests;
+      this.#requests = new Map();
+      const sizes = await this.#collect(numbered, writes);
+      await this.#write(writes, revision);
+      numbered.forEach((response, i) => {
+        this.#log.add(response.revision, sizes[i] ?? 0, () => response);
+      });
+      this.#expire();
+    } catch (error) {
+      // What LevelDB would append after a failed write could be lost when its log is read.
+      this.#failure = asStoreError("the database", error, "unwritable");
+      throw this.#failure;
+    }
+  }
+
+  /** The changes after a revision, or undefined if they are no longer all there, or never were. */
   changesAfter(revision: bigint): WatchResponse[] | undefined {
-    if (revision < this.oldestRevision) return undefined;
-    return this.#log.filter((entry) => entry.revision > revision).flatMap(({ changes }) => changes);
+    if (revision < this.oldestRevision || revision > this.#revision) return undefined;
+    return this.#log.after(revision);
+  }
+
+  /** The newest first; a page goes on after attemptCursor() of the last one. */
+  attempts(filter: AttemptFilter, after: string | undefined, limit: number): Promise<Attempt[]> {
+    return readAttempts(this.#database, filter, after, limit);
+  }
+
+  /** Every record as it is at this moment, while the store goes on. */
+  async copy() {
+    const snapshot = this.#database.snapshot();
+    const revision = await this.#database.get("m/revision", { snapshot });
+    return {
+      schemaVersion,
+      revision: BigInt(decodeRecord("m/revision", revision ?? new Uint8Array(), asText)),
+      records: () => pages(this.#database.iterator({ snapshot })),
+      [Symbol.asyncDispose]: () => snapshot.close(),
+    };
+  }
+
+  /**
+   * Begins a new age after a restore: what was decided after the backup is forgotten here but not elsewhere, so
+   * revisions and fences go on far above it, and no watch resumes from before.
+   */
+  async beginEpoch(revision: bigint): Promise<void> {
+    const writes: Writes = new Map();
+    for await (const page of pages(this.#database.keys(below("c/")))) {
+      for (const key of page) writes.set(key, undefined);
+    }
+    writes.set(...head("epoch", BigInt(await readHead(this.#database, "epoch")) + 1n));
+    await this.#write(writes, revision);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#database.close();
+    this.#witness?.close(this.#revision);
   }
 
-  #remember(response: WatchResponse): void {
-    const last = this.#log.at(-1);
-    if (last?.revision === response.revision) last.changes.push(response);
-    else this.#log.push({ revision: response.revision, changes: [response] });
-    this.#logged++;
-  }
-
-  #compact(batch: ReturnType<Database["batch"]>): void {
-    while (this.#logged > limits.changes) {
-      const oldest = this.#log.shift();
-      if (!oldest) return;
-      oldest.changes.forEach((_, part) => {
-        batch.del(changeKey(oldest.revision, part));
-      });
-      this.#logged -= oldest.changes.length;
+  async #load(): Promise<void> {
+    const database = this.#database;
+    this.#revision = BigInt(await readHead(database, "revision"));
+    this.#numbered = this.#revision;
+    await this.#read("r/", (key, value) => this.state.apply({ put: decodeRecord(key, value, asResource) }));
+    for (const name of this.state.deployments.keys()) this.state.orderSteps(name);
+    await this.#loadRequests();
+    await this.#read("c/", (key, value) => {
+      const content = unseal(key, value);
+      this.#log.add(revisionOf(key), value.length, () => asResponse(content));
+    });
+    const census = await readHead(database, "census");
+    if (census !== `${this.#census}`) {
+      throw damaged(
+        `the database has lost records or changes (${census} were stored, ${this.#census} are there)`,
+      );
     }
+    this.#expire();
+  }
+
+  async #loadRequests(): Promise<void> {
+    const requests: ReturnType<typeof asRequest>[] = [];
+    await this.#read("q/", (key, value) => requests.push(decodeRecord(key, value, asRequest)));
+    const time = ({ time }: ReturnType<typeof asRequest>) => (time ? timestampMs(time) : 0);
+    for (const request of requests.sort((a, b) => time(a) - time(b))) this.state.apply({ request });
+  }
+
+  async #read(prefix: string, take: (key: string, value: Uint8Array) => void): Promise<void> {
+    for await (const page of pages(this.#database.iterator(below(prefix)))) {
+      for (const [key, value] of page) {
+        take(key, value);
+        this.#census.put(key, value);
+      }
+    }
+  }
+
+  /** Adds the changes to what will be written; gives the size of each. */
+  async #collect(numbered: readonly WatchResponse[], writes: Writes): Promise<number[]> {
+    const sizes: number[] = [];
+    const write = (key: string, content: Uint8Array) => writes.set(key, seal(key, content));
+    for (const key of this.#expired) writes.set(key, undefined);
+    let part = 0;
+    let revision = 0n;
+    for (const response of numbered) {
+      part = response.revision === revision ? part + 1 : 0;
+      revision = response.revision;
+      let content: Uint8Array;
+      if (response.change.case === "put") {
+        const resource = response.change.value;
+        const { kind } = resource;
+        const encoded = encodeResource(resource);
+        content = putResponse(revision, encoded);
+        write(recordKey(resource), encoded);
+        if (kind.case === "event") this.state.apply({ put: resource });
+        if (kind.case === "attempt") write(attemptOrderKey(kind.value), new Uint8Array());
+      } else {
+        content = encodeResponse(response);
+        if (response.change.case === "deleted") await this.#delete(response.change.value, writes);
+      }
+      write(changeKey(revision, part), content);
+      sizes.push(content.length);
+    }
+    return sizes;
+  }
+
+  async #delete(name: string, writes: Writes): Promise<void> {
+    writes.set(`r/${name}`, undefined);
+    if (!name.startsWith("deployment/")) return;
+    const deployment = name.slice("deployment/".length);
+    const begunNow = [...writes.keys()].filter((key) =>
+      key.startsWith("b/") ? key.split("/")[2] === deployment : key.startsWith(`a/${deployment}/`),
+    );
+    for (const key of [...begunNow, ...(await attemptKeys(this.#database, deployment))]) {
+      writes.set(key, undefined);
+    }
+  }
+
+  async #write(writes: Writes, revision: bigint): Promise<void> {
+    const batch = this.#database.batch();
+    for (const [key, value] of writes) {
+      if (value) {
+        batch.put(key, value);
+        this.#census.put(key, value);
+      } else {
+        batch.del(key);
+        this.#census.delete(key);
+      }
+    }
+    batch.put(...head("revision", revision)).put(...head("census", `${this.#census}`));
+    await batch.write({ sync: true });
+    this.#revision = revision;
+    this.#witness?.note(revision);
+  }
+
+  #expire(): void {
     const { events } = this.state;
-    for (const event of events.splice(0, Math.max(0, events.length - limits.events))) {
-      batch.del(`r/${recordKey(create(ResourceSchema, { kind: { case: "event", value: event } }))}`);
-    }
+    const old = events.splice(0, Math.max(0, events.length - limits.events));
+    this.#expired = [...this.#log.trim(), ...old.map((event) => eventKey(event.revision))];
   }
 }
 
-const digits = (value: bigint, length: number) => `${value}`.padStart(length, "0");
+const asText = (content: Uint8Array): string => Buffer.from(content).toString();
+const asResponse = (content: Uint8Array) => fromBinary(WatchResponseSchema, content);
+const asRequest = (content: Uint8Array) => fromBinary(RequestRecordSchema, content);
 
-function changeKey(revision: bigint, part: number): string {
-  return `c/${digits(revision, 16)}/${digits(BigInt(part), 6)}`;
-}
-
-// Events are read back in their order; everything else is found by name.
-function recordKey(resource: Resource): string {
+function withRevision(resource: Resource, revision: bigint, nextEvent: () => bigint): Resource {
   const { kind } = resource;
-  return kind.case === "event" ? `event/${digits(kind.value.revision, 19)}` : resourceName(resource);
-}
-
-function decode(key: string, value: Uint8Array): Resource {
-  try {
-    return fromBinary(ResourceSchema, value);
-  } catch (cause) {
-    throw new StoreError(`record ${key} is damaged: restore the state directory from a backup`, { cause });
+  if (kind.case === "event") {
+    const value = { ...kind.value, revision: revision * eventsPerRevision + nextEvent() };
+    return create(ResourceSchema, { kind: { case: "event", value } });
   }
-}
-
-function decodeChange(key: string, value: Uint8Array): WatchResponse {
-  try {
-    return fromBinary(WatchResponseSchema, value);
-  } catch (cause) {
-    throw new StoreError(`change ${key} is damaged: restore the state directory from a backup`, { cause });
+  if (kind.value) {
+    kind.value.revision = revision;
+    if ("etag" in kind.value) kind.value.etag = `${revision}`;
   }
+  return resource;
 }

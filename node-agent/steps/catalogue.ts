@@ -8,6 +8,7 @@ import { reboot } from "./reboot.ts";
 import { seed } from "./seed.ts";
 import { shell } from "./shell.ts";
 import { uploadFile } from "./upload-file.ts";
+import { wipe } from "./wipe.ts";
 
 export const catalogue: Catalogue = {
   partition,
@@ -18,4 +19,5 @@ export const catalogue: Catalogue = {
   shell,
   uploadFile,
   puppet,
+  wipe,
 };

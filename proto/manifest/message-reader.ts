@@ -7,7 +7,15 @@ import { type Document, isAlias, isMap, isScalar, isSeq, type ParsedNode, type Y
 import { quote } from "./check.ts";
 import { formatPath, type Segment } from "./field-path.ts";
 import type { Positions } from "./positions.ts";
-import { expected, type Read, readDuration, readEnum, readScalar, type ScalarValue } from "./scalar.ts";
+import {
+  expected,
+  isText,
+  type Read,
+  readDuration,
+  readEnum,
+  readScalar,
+  type ScalarValue,
+} from "./scalar.ts";
 import { hintFor } from "./suggest.ts";
 
 export type Misread = { offset: number; path: string; message: string };
@@ -46,7 +54,7 @@ export class MessageReader {
       const key = this.#resolve(pair.key);
       const keyOffset = pair.key.range[0];
       const name = isScalar(key) ? (key.source ?? String(key.value)) : "";
-      if (!isScalar(key)) this.#fault(keyOffset, path, "a key must be text");
+      if (!isScalar(key) || !isText(name)) this.#fault(keyOffset, path, "a key must be text");
       else if (name === "<<") {
         this.#fault(
           keyOffset,

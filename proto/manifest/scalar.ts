@@ -27,9 +27,19 @@ export function readScalar(type: ScalarType, node: ParsedNode | null): Read<Scal
   }
 }
 
+/** YAML's escapes can write half a character, which nothing can store. */
+export function isText(text: string): boolean {
+  return text.isWellFormed();
+}
+
+const notText: Read<never> = {
+  ok: false,
+  message: "is text; it has half of a surrogate pair, such as \\uD800, which is no character",
+};
+
 function readText(node: ParsedNode | null): Read<string> {
   if (!isScalar(node) || node.value === null) return expected("text", node);
-  if (typeof node.value === "string") return yes(node.value);
+  if (typeof node.value === "string") return isText(node.value) ? yes(node.value) : notText;
   const source = node.source ?? String(node.value);
   const meaning = typeof node.value === "number" ? "is a number" : "is not";
   return {

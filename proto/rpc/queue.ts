@@ -19,12 +19,17 @@ export class MessageQueue<T> implements AsyncIterable<T> {
 
   /** Never blocks. False if the queue is closed or has overflowed; the reader then gets the error. */
   push(item: T): boolean {
+    return this.pushAll([item]);
+  }
+
+  /** As push(), for what belongs together: it is let in whole, however much it is, or not at all. */
+  pushAll(items: readonly T[]): boolean {
     if (this.#closed) return false;
     if (this.#items.length >= this.#limit) {
       this.fail(new QueueOverflowError(`more than ${this.#limit} messages are waiting`));
       return false;
     }
-    this.#items.push(item);
+    for (const item of items) this.#items.push(item);
     this.#wakeReader();
     return true;
   }

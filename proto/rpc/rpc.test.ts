@@ -1,4 +1,4 @@
-import { credentials, Server, ServerCredentials } from "@grpc/grpc-js";
+import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { AgentService } from "../gen/muster/v1/agent_pb.ts";
 import { NodeService } from "../gen/muster/v1/node_pb.ts";
@@ -25,6 +25,8 @@ async function connect(
     getNode: refuse,
     approveNode: refuse,
     setNodePower: refuse,
+    updateNode: refuse,
+    deleteNode: refuse,
     ...node,
   });
   serve(server, AgentService, {
@@ -43,7 +45,7 @@ async function connect(
     () => server.forceShutdown(),
     () => connection[Symbol.dispose](),
   );
-  return { nodes: connection.client(NodeService), agent: connection.client(AgentService) };
+  return { nodes: connection.client(NodeService), agent: connection.client(AgentService), port };
 }
 
 describe("rpc runtime", () => {
@@ -76,6 +78,35 @@ describe("rpc runtime", () => {
       fields: [{ field: "name", description: "is wrong" }],
       violations: [{ type: "DISK", subject: "n1", description: "none matches" }],
     });
+  });
+
+  it("tells an error that is too long for the trailers in part", async () => {
+    const long = "\u00e9".repeat(100_000);
+    const violations = Array.from({ length: 5_000 }, (_, i) => ({
+      type: "T",
+      subject: `n${i}`,
+      description: long,
+    }));
+    const fields = violations.map(({ subject }) => ({ field: subject, description: long }));
+    const { nodes } = await connect(
+      {
+        getNode: async () => {
+          throw new RpcError(codes.NOT_FOUND, long, {
+            reason: "LONG",
+            metadata: { name: long },
+            fields,
+            violations,
+          });
+        },
+      },
+      {},
+    );
+    const error = RpcError.from(await nodes.getNode({ name: "n1" }).catch((e: unknown) => e));
+    expect(error).toMatchObject({ code: codes.NOT_FOUND, reason: "LONG" });
+    expect(error.message).toMatch(/^\u00e9+ \.\.\.$/);
+    expect(error.violations[0]).toMatchObject({ subject: "n0" });
+    expect(error.violations.at(-1)?.description).toBe(`and ${5_001 - error.violations.length} more`);
+    expect(error.fields.at(-1)?.description).toMatch(/^and \d+ more$/);
   });
 
   it("ends a unary call at its deadline", async () => {
@@ -144,5 +175,37 @@ describe("rpc runtime", () => {
     };
     await expect(run()).rejects.toMatchObject({ code: codes.ABORTED });
     expect(seen).toEqual(["heartbeat"]);
+  });
+
+  it("refuses bytes that are no request, and does not ask the handler", async () => {
+    let asked = 0;
+    const { port } = await connect(
+      { getNode: async () => ({ node: { name: `${++asked}` } }) },
+      {
+        session: async function* (requests) {
+          try {
+            for await (const _ of requests) asked++;
+          } catch {
+            // A handler may take it for the end.
+          }
+          yield { message: { case: "heartbeatAck", value: {} } };
+        },
+      },
+    );
+    const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
+    cleanups.push(() => client.close());
+    const [same, noise] = [(bytes: Buffer) => bytes, Buffer.from([0xff, 0xff])];
+    const unary = await new Promise((resolve) => {
+      client.makeUnaryRequest("/muster.v1.NodeService/GetNode", same, same, noise, (error) => resolve(error));
+    });
+    const bidi = await new Promise((resolve) => {
+      const call = client.makeBidiStreamRequest("/muster.v1.AgentService/Session", same, same);
+      call.on("error", resolve);
+      call.resume().end(noise);
+    });
+    for (const error of [unary, bidi]) {
+      expect(RpcError.from(error)).toMatchObject({ code: codes.INVALID_ARGUMENT, reason: "UNDECODABLE" });
+    }
+    expect(asked).toBe(0);
   });
 });

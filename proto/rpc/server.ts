@@ -17,8 +17,8 @@ import type {
   ServerWritableStream,
   sendUnaryData,
 } from "@grpc/grpc-js";
-import { RpcError, toServiceError } from "./status.ts";
-import { serviceDefinition } from "./wire.ts";
+import { codes, RpcError, toServiceError } from "./status.ts";
+import { serviceDefinition, Undecodable } from "./wire.ts";
 
 export type CallContext = {
   /** Aborted when the client has gone or cancelled. */
@@ -68,7 +68,11 @@ export function serve<S extends DescService>(
       options.onError?.(`${service.typeName}/${method.name}`, rpc);
       return toServiceError(rpc);
     };
-    const check = (request: Message, context: CallContext) => options.check?.(request, method.input, context);
+    const check = (request: Message | Undecodable, context: CallContext): Message => {
+      const decoded = decodedOf(request, method.input);
+      options.check?.(decoded, method.input, context);
+      return decoded;
+    };
     switch (method.methodKind) {
       case "unary":
         implementations[method.localName] = unary(handler as AnyUnary, check, fail);
@@ -77,7 +81,11 @@ export function serve<S extends DescService>(
         implementations[method.localName] = serverStream(handler as AnyServerStream, check, fail);
         break;
       case "bidi_streaming":
-        implementations[method.localName] = bidi(handler as AnyBidi, fail);
+        implementations[method.localName] = bidi(
+          handler as AnyBidi,
+          (request) => decodedOf(request, method.input),
+          fail,
+        );
         break;
       default:
         throw new Error(`${service.typeName}/${method.name}: ${method.methodKind} is not supported`);
@@ -86,15 +94,22 @@ export function serve<S extends DescService>(
   server.addService(serviceDefinition(service), implementations as never);
 }
 
-type Check = (request: Message, context: CallContext) => void;
+/** Throws a refusal for bytes that are no request. */
+function decodedOf(request: Message | Undecodable, { typeName }: DescMessage): Message {
+  if (!(request instanceof Undecodable)) return request;
+  throw new RpcError(codes.INVALID_ARGUMENT, `this is no ${typeName}: ${request.reason}`, {
+    reason: "UNDECODABLE",
+  });
+}
+
+type Check = (request: Message | Undecodable, context: CallContext) => Message;
 type Fail = (error: unknown) => ReturnType<typeof toServiceError>;
 
 function unary(handler: AnyUnary, check: Check, fail: Fail) {
-  return (call: ServerUnaryCall<Message, Message>, callback: sendUnaryData<Message>) => {
+  return (call: ServerUnaryCall<Message | Undecodable, Message>, callback: sendUnaryData<Message>) => {
     const run = async () => {
       const context = callContext(call);
-      check(call.request, context);
-      return handler(call.request, context);
+      return handler(check(call.request, context), context);
     };
     run().then(
       (response) => callback(null, response),
@@ -104,23 +119,39 @@ function unary(handler: AnyUnary, check: Check, fail: Fail) {
 }
 
 function serverStream(handler: AnyServerStream, check: Check, fail: Fail) {
-  return (call: ServerWritableStream<Message, Message>) => {
+  return (call: ServerWritableStream<Message | Undecodable, Message>) => {
     const context = callContext(call);
     const run = async () => {
-      check(call.request, context);
-      await writeAll(call, handler(call.request, context), context.signal);
+      const request = check(call.request, context);
+      await writeAll(call, handler(request, context), context.signal);
     };
     finish(call, run(), fail);
   };
 }
 
-function bidi(handler: AnyBidi, fail: Fail) {
-  return (call: ServerDuplexStream<Message, Message>) => {
+function bidi(handler: AnyBidi, decoded: (request: Message | Undecodable) => Message, fail: Fail) {
+  return (call: ServerDuplexStream<Message | Undecodable, Message>) => {
     const context = callContext(call);
     // destroyOnReturn: the default iterator destroys the call when the client half-closes, and the status
     // would never be sent.
-    const requests = call.iterator({ destroyOnReturn: false }) as AsyncIterable<Message>;
-    finish(call, writeAll(call, handler(requests, context), context.signal), fail);
+    const received = call.iterator({ destroyOnReturn: false }) as AsyncIterable<Message | Undecodable>;
+    let refusal: unknown;
+    const requests = async function* () {
+      for await (const request of received) {
+        try {
+          yield decoded(request);
+        } catch (error) {
+          refusal = error;
+          throw error;
+        }
+      }
+    };
+    const run = async () => {
+      await writeAll(call, handler(requests(), context), context.signal);
+      // A handler that ends because its requests did has not said why.
+      if (refusal) throw refusal;
+    };
+    finish(call, run(), fail);
   };
 }
 
@@ -137,7 +168,9 @@ function finish(call: Sink, run: Promise<void>, fail: Fail): void {
 
 /** Writes with back-pressure: one message waits for the transport before the next is asked for. */
 async function writeAll(
-  call: ServerWritableStream<Message, Message> | ServerDuplexStream<Message, Message>,
+  call:
+    | ServerWritableStream<Message | Undecodable, Message>
+    | ServerDuplexStream<Message | Undecodable, Message>,
   messages: AsyncIterable<Message>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -165,9 +198,9 @@ function drained(
 
 function callContext(
   call:
-    | ServerUnaryCall<Message, Message>
-    | ServerWritableStream<Message, Message>
-    | ServerDuplexStream<Message, Message>,
+    | ServerUnaryCall<Message | Undecodable, Message>
+    | ServerWritableStream<Message | Undecodable, Message>
+    | ServerDuplexStream<Message | Undecodable, Message>,
 ): CallContext {
   const controller = new AbortController();
   const emitter: EventEmitter = call;

@@ -60,18 +60,54 @@ export class RpcError extends Error {
 /** What grpc-js sends: code, details and the encoded google.rpc.Status in the trailers. */
 export function toServiceError(error: unknown): Pick<ServiceError, "code" | "details" | "metadata"> {
   const rpc = RpcError.from(error);
+  const message = fitting(rpc.message, limits.message);
   const details = [];
   if (rpc.reason) {
-    details.push(pack(ErrorInfoSchema, { reason: rpc.reason, domain, metadata: rpc.metadata }));
+    const entries = Object.entries(rpc.metadata).map(([key, value]) => [key, clip(value)]);
+    const metadata = Object.fromEntries(entries);
+    details.push(pack(ErrorInfoSchema, { reason: rpc.reason, domain, metadata }));
   }
-  if (rpc.fields.length) details.push(pack(BadRequestSchema, { fieldViolations: rpc.fields }));
-  if (rpc.violations.length) details.push(pack(PreconditionFailureSchema, { violations: rpc.violations }));
+  if (rpc.fields.length) {
+    const fieldViolations = asManyAsFit(rpc.fields, (description) => ({ field: "", description }));
+    details.push(pack(BadRequestSchema, { fieldViolations }));
+  }
+  if (rpc.violations.length) {
+    const violations = asManyAsFit(rpc.violations, (description) => ({ type: "", subject: "", description }));
+    details.push(pack(PreconditionFailureSchema, { violations }));
+  }
   const metadata = new Metadata();
   if (details.length) {
-    const wire = create(StatusSchema, { code: rpc.code, message: rpc.message, details });
+    const wire = create(StatusSchema, { code: rpc.code, message: clip(message), details });
     metadata.set(detailsKey, Buffer.from(toBinary(StatusSchema, wire)));
   }
-  return { code: rpc.code, details: rpc.message, metadata };
+  return { code: rpc.code, details: message, metadata };
+}
+
+/** Trailers are HTTP headers, and gRPC's clients take 8 KiB of them: more than that would not arrive at all. */
+const limits = { message: 2500, value: 300, violations: 3000 };
+
+/** Cut where its percent-encoded form, which is what is sent, would be too long. */
+function fitting(text: string, bytes: number): string {
+  let kept = text.slice(0, bytes).toWellFormed();
+  while (encodeURI(kept).length > bytes) kept = kept.slice(0, Math.floor(kept.length * 0.9)).toWellFormed();
+  return kept.length < text.length ? `${kept} ...` : text.toWellFormed();
+}
+
+function clip(text: string): string {
+  return fitting(text, limits.value);
+}
+
+/** The first ones, and how many more there are. */
+function asManyAsFit<T extends Record<string, string>>(items: readonly T[], rest: (text: string) => T): T[] {
+  const kept: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const clipped = Object.fromEntries(Object.entries(item).map(([key, value]) => [key, clip(value)])) as T;
+    bytes += Buffer.byteLength(Object.values(clipped).join("")) + 10;
+    if (bytes > limits.violations) return [...kept, rest(`and ${items.length - kept.length} more`)];
+    kept.push(clipped);
+  }
+  return kept;
 }
 
 function pack<T extends Message>(schema: GenMessage<T>, init: Parameters<typeof create<GenMessage<T>>>[1]) {

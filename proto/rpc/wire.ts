@@ -11,10 +11,20 @@ import {
 } from "@bufbuild/protobuf";
 import type { MethodDefinition } from "@grpc/grpc-js";
 
-/** Chunk messages carry up to 1 MiB of content; the rest is room for logs and inventories. */
+/** Requests carry up to 1 MiB of content; the rest is room for logs, inventories and manifests. */
+const requestBytes = 8 << 20;
+/** The plan of thousands of nodes is one message. */
+const answerBytes = 256 << 20;
+
+/** Of clients. */
 export const messageLimits = {
-  "grpc.max_receive_message_length": 8 << 20,
-  "grpc.max_send_message_length": 8 << 20,
+  "grpc.max_receive_message_length": answerBytes,
+  "grpc.max_send_message_length": requestBytes,
+};
+
+export const serverMessageLimits = {
+  "grpc.max_receive_message_length": requestBytes,
+  "grpc.max_send_message_length": answerBytes,
 };
 
 /**
@@ -35,9 +45,37 @@ export function methodDefinition(method: DescMethod): MethodDefinition<Message, 
   };
 }
 
-/** All methods of a service, keyed by the name of the handler (`listNodes`). */
-export function serviceDefinition(service: DescService): Record<string, MethodDefinition<Message, Message>> {
-  return Object.fromEntries(service.methods.map((method) => [method.localName, methodDefinition(method)]));
+/** What a server is handed in place of a request whose bytes are no message of its type. */
+export class Undecodable {
+  readonly reason: string;
+
+  constructor(cause: unknown) {
+    this.reason = cause instanceof Error ? cause.message : String(cause);
+  }
+}
+
+/**
+ * All methods of a service, keyed by the name of the handler (`listNodes`). Of a request that cannot be decoded
+ * grpc-js would make INTERNAL, as if the server were at fault: it is handed on, for the handler to refuse.
+ */
+export function serviceDefinition(
+  service: DescService,
+): Record<string, MethodDefinition<Message | Undecodable, Message>> {
+  return Object.fromEntries(
+    service.methods.map((method) => {
+      const definition = methodDefinition(method);
+      const requestDeserialize = (bytes: Buffer) => {
+        try {
+          return definition.requestDeserialize(bytes);
+        } catch (error) {
+          return new Undecodable(error);
+        }
+      };
+      // A server never serialises requests; the type has it because clients share it.
+      const requestSerialize = definition.requestSerialize as (value: Message | Undecodable) => Buffer;
+      return [method.localName, { ...definition, requestSerialize, requestDeserialize }];
+    }),
+  );
 }
 
 // Handlers and callers may pass plain init objects: create() is a no-op on a message.

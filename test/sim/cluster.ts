@@ -1,77 +1,100 @@
-// What the simulated cluster is to become: the nodes, their provisioning, and config tasks that wait for each
+// What the simulated cluster is to become: manifests for the real planner, with config tasks that wait for each
 // other across nodes.
 import { create } from "@bufbuild/protobuf";
-import { provisioningTasks } from "../../daemon/domain/tasks.ts";
-import {
-  type Plan,
-  type PlannedStep,
-  PlannedStepSchema,
-  PlanSchema,
-} from "../../proto/gen/muster/v1/deployment_pb.ts";
-import type { StepAction } from "../../proto/gen/muster/v1/step_pb.ts";
-import { StepActionSchema } from "../../proto/gen/muster/v1/step_pb.ts";
+import type { Decision } from "../../daemon/domain/decision.ts";
+import { applyManifests, checkManifests } from "../../daemon/domain/manifests.ts";
+import { ImageSchema } from "../../proto/gen/muster/v1/image_pb.ts";
+import { Firmware_Mode, type Inventory, InventorySchema } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { decodeManifests, formatFault } from "../../proto/manifest/decode.ts";
+import type { Machine } from "./machine.ts";
 
-export const imageDigest = "d".repeat(64);
-export const rootDevice = "/dev/mapper/vg0-root";
+/** What is built before anything else is declared. */
+export const image = create(ImageSchema, {
+  name: "debian",
+  digest: "d".repeat(64),
+  sizeBytes: 1n << 30n,
+  firmware: ["bios", "uefi"],
+  kernelVersion: "6.1",
+});
 
-const timeoutSeconds: Record<string, bigint> = {
-  bootstrap: 900n,
-  partition: 900n,
-  image: 7200n,
-  seed: 600n,
-  bootloader: 900n,
-  reboot: 1200n,
-};
+const scheme = `
+kind: Scheme
+name: plain
+disks: [{id: system, count: 1}]
+parteds:
+  - disks: system
+    partitions:
+      - {name: bios, size: 1 MiB, flags: [bios_grub]}
+      - {name: root, size: remaining}
+fss: [{device: partition/root, type: ext4, mount: /}]
+---
+{kind: Role, name: first, image: debian, scheme: plain}
+---
+{kind: Role, name: other, image: debian, scheme: plain}
+`;
 
-/** The first node is prepared, the others join it, and then the first one is told that all are there. */
-export function planOf(nodes: string[], retries: number): Plan {
-  const first = nodes[0] ?? "";
-  const others = nodes.slice(1);
-  const steps = nodes.flatMap((node) =>
-    provisioningTasks.map((task, index) => {
-      const before = provisioningTasks[index - 1];
-      return planned(node, task, before ? [`${node}/${before}`] : [], 0);
-    }),
-  );
-  for (const node of nodes) {
-    steps.push(planned(node, "prepare", [`${node}/reboot`], retries));
-    steps.push(planned(node, "watch", [`${node}/reboot`], retries));
-  }
-  for (const node of others) {
-    steps.push(planned(node, "join", [`${node}/reboot`, `${node}/prepare`, `${first}/prepare`], retries));
-  }
-  const joined = others.map((node) => `${node}/join`);
-  steps.push(planned(first, "finish", [`${first}/reboot`, `${first}/prepare`, ...joined], retries));
-  const parts = nodes.map((node) => ({ node, hostname: node }));
-  return create(PlanSchema, { cluster: "demo", hash: "h", nodes: parts, steps });
+/**
+ * The first node is prepared, the others join it, and then the first one is told that all are there. `version`:
+ * the config task `watch` changes with it, and nothing else does.
+ */
+export function clusterManifests(nodes: string[], retries: number, version: number): string {
+  const [first = "", ...others] = nodes;
+  const end = others.length ? "cross_depends: [{task: join, role: other}], " : "";
+  const documents = [
+    scheme,
+    `---\nkind: Cluster\nname: demo\nnodes:`,
+    ...nodes.map((node) => `  - {node: ${node}, role: ${node === first ? "first" : "other"}}`),
+    task("prepare", "first, other", "", retries),
+    task("watch", "first, other", "", retries, `watch ${version}`),
+    ...(others.length
+      ? [
+          task(
+            "join",
+            "other",
+            "requires: [prepare], cross_depends: [{task: prepare, role: first}], ",
+            retries,
+          ),
+        ]
+      : []),
+    task("finish", "first", `requires: [prepare], ${end}`, retries),
+  ];
+  return documents.join("\n");
 }
 
-function planned(node: string, task: string, requires: string[], retries: number): PlannedStep {
-  const seconds = timeoutSeconds[task] ?? 600n;
-  return create(PlannedStepSchema, {
-    id: `${node}/${task}`,
-    node,
-    task,
-    requires,
-    retries,
-    timeout: { seconds },
-    action: actionOf(node, task),
+function task(name: string, roles: string, needs: string, retries: number, command = name): string {
+  return `---\n{kind: Task, name: ${name}, roles: [${roles}], ${needs}retries: ${retries}, shell: {command: "${command}"}}`;
+}
+
+export function nodeManifests(machines: Iterable<Machine>): string {
+  return [...machines]
+    .map(({ name, mac, hasDriver }) => {
+      const power = hasDriver ? `, power: {qmp: {socket: ${name}, disks: [a], nic: b}}` : "";
+      return `---\n{kind: Node, name: ${name}, macs: ["${mac}"]${power}}`;
+    })
+    .join("\n");
+}
+
+export function applyText(decision: Decision, content: string): void {
+  const { state } = decision;
+  const { documents, faults } = decodeManifests([{ path: "demo.yaml", content }]);
+  const all = [...faults, ...(faults.length ? [] : checkManifests(state, documents))];
+  if (all.length) throw new Error(all.map(formatFault).join("\n"));
+  decision.change(...applyManifests(state, documents).changes);
+}
+
+export function inventoryOf({ name, mac }: Machine): Inventory {
+  const disk = { name: "vda", serial: `DISK-${name}`, sizeBytes: 6n << 30n };
+  return create(InventorySchema, {
+    disks: [{ ...disk, logicalSectorBytes: 512, physicalSectorBytes: 512 }],
+    firmware: { mode: Firmware_Mode.BIOS },
+    nics: [{ name: "eth0", mac, link: true }],
   });
 }
 
-function actionOf(hostname: string, task: string): StepAction {
-  switch (task) {
-    case "bootstrap":
-    case "partition":
-    case "bootloader":
-      return create(StepActionSchema, { kind: { case: task, value: {} } });
-    case "image":
-      return create(StepActionSchema, { kind: { case: task, value: { imageDigest } } });
-    case "seed":
-      return create(StepActionSchema, { kind: { case: task, value: { imageDigest, hostname } } });
-    case "reboot":
-      return create(StepActionSchema, { kind: { case: task, value: { hostname, rootDevice, imageDigest } } });
-    default:
-      return create(StepActionSchema, { kind: { case: "shell", value: { command: task } } });
-  }
+/** The steps of the cluster that agents do, in any order. */
+export function agentSteps(nodes: string[]): string[] {
+  const provisioning = ["partition", "image", "seed", "bootloader", "reboot", "prepare", "watch"];
+  return nodes.flatMap((node, index) =>
+    [...provisioning, index ? "join" : "finish"].map((name) => `${node}/${name}`),
+  );
 }

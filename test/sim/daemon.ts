@@ -1,67 +1,81 @@
-// The daemon's process: the real store, engine, decisions and effects, over a database that outlives it.
-import { create } from "@bufbuild/protobuf";
+// The daemon's process: the real store, engine, decisions, effects and services, over a database that outlives it.
+import type { MessageInitShape } from "@bufbuild/protobuf";
 import { MemoryLevel } from "memory-level";
 import { pino } from "pino";
+import { agentService } from "../../daemon/api/agents.ts";
+import { enrollService } from "../../daemon/api/enroll.ts";
 import type { Decision } from "../../daemon/domain/decision.ts";
-import { restarted, tick } from "../../daemon/domain/report.ts";
+import { restarted, tick } from "../../daemon/domain/watchdog.ts";
 import { Effects } from "../../daemon/engine/effects.ts";
 import { Engine } from "../../daemon/engine/engine.ts";
+import { ProgressBoard } from "../../daemon/engine/progress.ts";
 import { Sessions } from "../../daemon/engine/sessions.ts";
-import { type Database, Store } from "../../daemon/state/store.ts";
-import {
-  type Assign,
-  type SessionResponse,
+import type { Database } from "../../daemon/state/records.ts";
+import { Store } from "../../daemon/state/store.ts";
+import type {
+  EnrollRequest,
+  EnrollResponseSchema,
+  SessionRequest,
   SessionResponseSchema,
 } from "../../proto/gen/muster/v1/agent_pb.ts";
+import type { CallContext } from "../../proto/rpc/server.ts";
+import type { SessionCall } from "./connection.ts";
 import type { CrashPoint } from "./faults.ts";
-import type { Link } from "./link.ts";
 import type { World } from "./world.ts";
 
 const tickMs = 5_000;
 const log = pino({ level: "silent" });
+/** How far revisions go on above those that are forgotten. */
+const epochLeap = 1_000_000n;
 const never = () => new Promise<never>(() => {});
 
 /** One life of the daemon's process. */
-type Life = { engine: Engine; store: Store; links: Map<string, Link>; startMs: number };
+export type DaemonLife = {
+  engine: Engine;
+  store: Store;
+  calls: Set<SessionCall>;
+  startMs: number;
+  session(
+    requests: AsyncIterable<SessionRequest>,
+    call: CallContext,
+  ): AsyncIterable<MessageInitShape<typeof SessionResponseSchema>>;
+  enroll(request: EnrollRequest): Promise<MessageInitShape<typeof EnrollResponseSchema>>;
+};
 
 export class DaemonProcess {
   readonly #world: World;
   readonly #database: Database = new MemoryLevel<string, Uint8Array>({ valueEncoding: "view" });
-  #life: Life | undefined;
+  #life: DaemonLife | undefined;
   /** Counts up with every start and crash: what belongs to an older life is void. */
   #generation = 0;
+  /** How far its machine's clock is off. */
+  clockOffsetMs = 0;
   commits = 0;
 
   constructor(world: World) {
     this.#world = world;
   }
 
-  get life(): Life | undefined {
+  get life(): DaemonLife | undefined {
     return this.#life;
-  }
-
-  get database(): Database {
-    return this.#database;
   }
 
   async start(): Promise<void> {
     if (this.#life) return;
     const generation = ++this.#generation;
     const alive = () => this.#generation === generation;
-    const { timeline, invariants, power } = this.#world;
+    const { timeline, invariants, power, books } = this.#world;
     const store = await Store.open(this.#mortal(alive));
-    invariants.reopened(store);
+    await invariants.reopened(store);
     timeline.trace(`daemon starts at revision ${store.revision}`);
-    const links = new Map<string, Link>();
-    const effects = new Effects(
-      power.drivers(alive),
-      new LinkSessions(links, (assign) => invariants.assigned(assign)),
-      log,
-    );
+    const clock = () => timeline.nowMs + this.clockOffsetMs;
+    const sessions = new Sessions();
+    const effects = new Effects(power.drivers(alive), sessions, { remove: async () => {} }, log);
     const engine = new Engine({
       store,
       log,
-      clock: () => timeline.nowMs,
+      clock,
+      steady: () => timeline.nowMs,
       publish: (changes) => alive() && invariants.published(changes),
       act: (wanted) => {
         for (const effect of wanted) {
@@ -71,16 +85,45 @@ export class DaemonProcess {
           effects.act(engine, [effect]);
         }
       },
-      fatal: (error) => invariants.violated(`the engine has failed: ${error.message}`),
+      fatal: (error) => invariants.violated(`the engine has failed: ${error.message} ${error.cause}`),
     });
-    this.#life = { engine, store, links, startMs: timeline.nowMs };
+    const after = timeline.timers(alive, () => this.clockOffsetMs).after;
+    const context = {
+      engine,
+      sessions,
+      progress: new ProgressBoard(),
+      hub: { progress: () => {} },
+      logs: {
+        append: (...chunk: Parameters<typeof books.append>) => (alive() ? books.append(...chunk) : never()),
+      },
+      images: { signed: never, manifest: never, chunk: never },
+      log,
+      clock,
+    };
+    const keyDigestOf = ({ certificate }: CallContext) => Buffer.from(certificate).toString();
+    const agents = agentService(context, { after, keyDigestOf });
+    const joining = enrollService({
+      engine,
+      ca: {
+        joinToken: "token",
+        keyDigest: async (csr) => csr,
+        signNode: async (csr, node) => ({ certificate: `${node} ${csr}` }) as never,
+      },
+    });
+    this.#life = {
+      engine,
+      store,
+      calls: new Set(),
+      startMs: timeline.nowMs,
+      session: agents.session,
+      enroll: (request) => joining.enroll(request, undefined as never),
+    };
     this.decide(restarted);
     const beat = () => {
-      if (!alive()) return;
       this.decide(tick);
-      timeline.after(tickMs, beat);
+      after(tickMs, beat);
     };
-    timeline.after(tickMs, beat);
+    after(tickMs, beat);
   }
 
   /** The process is killed: what it had in memory and in flight is gone, its connections break. */
@@ -90,8 +133,26 @@ export class DaemonProcess {
     this.#world.timeline.trace(`daemon is killed ${where}`);
     this.#generation++;
     this.#life = undefined;
-    for (const link of life.links.values()) link.break();
+    for (const call of life.calls) call.break(true);
     this.#world.timeline.after(this.#world.random.between(500, 60_000), () => this.start());
+  }
+
+  /** What `muster backup` would put into a file. */
+  backUp(): Promise<[string, Uint8Array][]> {
+    return this.#database.iterator().all();
+  }
+
+  /** The daemon ends, its state is replaced, and it starts again. */
+  async restore(backup: [string, Uint8Array][]): Promise<void> {
+    this.crash("to restore a backup");
+    const { invariants, books } = this.#world;
+    await this.#database.clear();
+    await this.#database.batch(backup.map(([key, value]) => ({ type: "put" as const, key, value })));
+    const store = await Store.open(this.#unclosed());
+    const epoch = invariants.revision + epochLeap;
+    await store.beginEpoch(epoch);
+    invariants.restored();
+    books.restored(epoch);
   }
 
   decide(work: (decision: Decision) => void): void {
@@ -105,19 +166,9 @@ export class DaemonProcess {
     return answer;
   }
 
-  accept(link: Link): boolean {
-    if (!this.#life) return false;
-    this.#life.links.get(link.node)?.break();
-    this.#life.links.set(link.node, link);
-    return true;
-  }
-
-  isCurrent(link: Link): boolean {
-    return this.#life?.links.get(link.node) === link;
-  }
-
-  forget(link: Link): boolean {
-    return this.isCurrent(link) && (this.#life?.links.delete(link.node) ?? false);
+  /** It is in memory: what closes it would lose it. */
+  #unclosed(): Database {
+    return this.#mortal(() => true);
   }
 
   /** The database as this life sees it: writes of a dead process do not happen. */
@@ -126,7 +177,15 @@ export class DaemonProcess {
       if (alive() && this.#life && this.#world.daemonDies(point)) this.crash(point);
       return !alive();
     };
-    const batch = () => {
+    const batch = (...operations: unknown[]) => {
+      const write = async (really: () => Promise<void>) => {
+        if (dies("before the write")) return never();
+        await really();
+        this.commits++;
+        if (dies("after the write")) return never();
+      };
+      const [list] = operations;
+      if (list) return write(() => this.#database.batch(list as never));
       const chained = this.#database.batch();
       const self = {
         put: (key: string, value: Uint8Array) => {
@@ -137,12 +196,7 @@ export class DaemonProcess {
           chained.del(key);
           return self;
         },
-        write: async () => {
-          if (dies("before the write")) return never();
-          await chained.write();
-          this.commits++;
-          if (dies("after the write")) return never();
-        },
+        write: () => write(() => chained.write()),
       };
       return self;
     };
@@ -153,23 +207,5 @@ export class DaemonProcess {
         return typeof value === "function" ? value.bind(target) : value;
       },
     });
-  }
-}
-
-/** Messages go over the simulated network instead of a gRPC stream. */
-class LinkSessions extends Sessions {
-  readonly #links: Map<string, Link>;
-  readonly #assigned: (assign: Assign) => void;
-
-  constructor(links: Map<string, Link>, assigned: (assign: Assign) => void) {
-    super();
-    this.#links = links;
-    this.#assigned = assigned;
-  }
-
-  override send(node: string, message: Parameters<Sessions["send"]>[1]): void {
-    const response: SessionResponse = create(SessionResponseSchema, { message });
-    if (response.message.case === "assign") this.#assigned(response.message.value);
-    this.#links.get(node)?.toAgent(response);
   }
 }

@@ -1,66 +1,59 @@
-// What is on a machine's disk, and what each kind of step does to it when it starts and when it succeeds.
-import type { StepAction } from "../../proto/gen/muster/v1/step_pb.ts";
-import { JournalRecord } from "./journal.ts";
-import type { Random } from "./random.ts";
+// What is on a machine's disk, and the journal that an agent keeps on it, or in the memory of the ramdisk.
+import type { JournalDisk } from "../../node-agent/journal-files.ts";
+
+/** Files by name. */
+export type Files = Map<string, string>;
 
 /** What a deployment leaves on the disk, step by step. */
 export type Disk = {
   partitioned: boolean;
-  imaged: boolean;
+  imageDigest: string;
   /** The agent's identity as the seed step wrote it. */
-  key: string;
+  certificate: string;
+  hostname: string;
+  rootDevice: string;
   bootloader: boolean;
-  journal: JournalRecord;
+  journal: Files;
 };
 
 export function emptyDisk(): Disk {
-  return { partitioned: false, imaged: false, key: "", bootloader: false, journal: new JournalRecord() };
+  return {
+    partitioned: false,
+    imageDigest: "",
+    certificate: "",
+    hostname: "",
+    rootDevice: "",
+    bootloader: false,
+    journal: new Map(),
+  };
 }
 
-export type Kind = NonNullable<StepAction["kind"]["case"]>;
+/** What may happen to one write: the process or the machine dies before, in or after it, or the disk is full. */
+export type WriteFate = "good" | "full" | "dies before" | "dies after" | "torn";
 
-const durationsMs: Record<string, [number, number]> = {
-  partition: [3_000, 40_000],
-  image: [10_000, 400_000],
-  seed: [1_000, 10_000],
-  bootloader: [2_000, 30_000],
-  reboot: [100, 1_000],
-};
-
-export function durationMs(kind: Kind, random: Random): number {
-  const [least, most] = durationsMs[kind] ?? [500, 90_000];
-  return random.between(least, most);
-}
-
-/** From its first moment, a destructive step has destroyed. Says what is missing for the step, if anything. */
-export function begin(kind: Kind, machine: { disk: Disk }): string | undefined {
-  const { disk } = machine;
-  switch (kind) {
-    case "partition":
-      machine.disk = emptyDisk();
-      return undefined;
-    case "image":
-      if (!disk.partitioned) return "the disk has no partitions";
-      machine.disk = { ...emptyDisk(), partitioned: true };
-      return undefined;
-    case "seed":
-      return disk.imaged ? undefined : "there is no image on the disk";
-    case "bootloader":
-      return disk.imaged ? undefined : "there is no image on the disk";
-    case "reboot":
-      return disk.bootloader && disk.key ? undefined : "the disk is not ready to boot";
-    default:
-      return undefined;
-  }
-}
-
-export function complete(kind: Kind, machine: { disk: Disk }, key: string): void {
-  const { disk } = machine;
-  if (kind === "partition") disk.partitioned = true;
-  if (kind === "image") disk.imaged = true;
-  if (kind === "bootloader") disk.bootloader = true;
-  if (kind === "seed") {
-    disk.key = key;
-    disk.journal = new JournalRecord();
-  }
+/** The journal's files as one process sees them: one that is dead writes nothing. */
+export function journalDisk(
+  files: Files,
+  process: { alive: boolean; fate(): WriteFate; dies(fate: WriteFate): void },
+): JournalDisk {
+  const die = (fate: WriteFate): never => {
+    process.dies(fate);
+    throw new Error("this process is dead");
+  };
+  return {
+    place: "the simulated disk",
+    list: () => [...files.keys()],
+    read: (name) => files.get(name) ?? "",
+    write(name, text) {
+      if (!process.alive) throw new Error("this process is dead");
+      const fate = process.fate();
+      if (fate === "full") throw new Error("ENOSPC: no space left on device, write");
+      if (fate === "dies before") die(fate);
+      files.set(name, fate === "torn" ? text.slice(0, text.length / 2) : text);
+      if (fate !== "good") die(fate);
+    },
+    remove(name) {
+      if (process.alive) files.delete(name);
+    },
+  };
 }

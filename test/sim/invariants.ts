@@ -1,45 +1,41 @@
-// What must hold in every world. Keeps its own record of what was acknowledged and of what was really done, and
-// collects the violations.
+// What must hold in every world: nothing acknowledged is lost, steps keep their order, and what waits says for
+// what. Keeps its own record of what was acknowledged, and collects the violations.
 import { toBinary } from "@bufbuild/protobuf";
+import { explain } from "../../daemon/domain/explain.ts";
 import { resourceName } from "../../daemon/domain/state.ts";
 import { isProvisioning } from "../../daemon/domain/tasks.ts";
 import type { Store } from "../../daemon/state/store.ts";
 import type { Assign } from "../../proto/gen/muster/v1/agent_pb.ts";
-import {
-  type PlannedStep,
-  type Step,
-  Step_State,
-  Step_StateSchema,
-} from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { type Step, Step_State, Step_StateSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, EnvironmentSchema } from "../../proto/gen/muster/v1/node_pb.ts";
 import { type Resource, ResourceSchema, type WatchResponse } from "../../proto/gen/muster/v1/watch_pb.ts";
+import { History } from "./history.ts";
 import type { Machine } from "./machine.ts";
+import { isActive, isDestructive, parts, StepRecord } from "./step-record.ts";
 import { nameOf } from "./timeline.ts";
 import type { World } from "./world.ts";
 
-const { RUNNING, SUCCEEDED, UNKNOWN } = Step_State;
-const destructive = ["partition", "image"];
+const { RUNNING, SUCCEEDED, SKIPPED } = Step_State;
 /** What a retry, or a new ramdisk, may have done again. */
 const repeatable = ["bootstrap", "seed", "bootloader"];
 /** They take as long as the machine takes to boot. */
 const unwatched = ["bootstrap", "reboot"];
 const idleLimitMs = 200_000;
 const eventLimit = 2_000;
+const changeLimit = 20_000;
+const journalLimit = 300;
 /** The daemon gives an agent so long before it calls its node lost. */
-const graceMs = 60_000;
+const graceMs = 180_000;
 
 export class Invariants {
   readonly violations: string[] = [];
   readonly #world: World;
   /** Acknowledged resources by name, as they were published. */
   readonly #known = new Map<string, Resource>();
-  /** Of these, the steps. */
-  readonly #steps = new Map<string, Step>();
+  readonly #steps = new StepRecord(this.#known);
+  readonly #attempts = new Set<string>();
   #revision = 0n;
-  /** Attempts that an agent has begun, ever and anywhere. */
-  readonly #started = new Set<string>();
-  /** Steps, and attempts of them, that were really done. */
-  readonly #done = new Set<string>();
+  readonly #history = new History();
   /** Since when nobody does an attempt that the daemon takes for running, by its token. */
   readonly #idleSinceMs = new Map<string, number>();
 
@@ -47,8 +43,23 @@ export class Invariants {
     this.#world = world;
   }
 
+  /** Attempts that agents have begun. */
   get attempts(): number {
-    return this.#started.size;
+    return this.#history.attempts;
+  }
+
+  /** The last that was acknowledged. */
+  get revision(): bigint {
+    return this.#revision;
+  }
+
+  /** A backup has taken the place of the state: what came after it is forgotten, and that is as it should be. */
+  restored(): void {
+    this.#known.clear();
+    this.#steps.clear();
+    this.#attempts.clear();
+    this.#idleSinceMs.clear();
+    this.#revision = 0n;
   }
 
   violated(what: string): void {
@@ -57,7 +68,8 @@ export class Invariants {
   }
 
   /** A daemon has opened its state: all that was acknowledged is there, as it was. */
-  reopened({ state, revision }: Store): void {
+  async reopened(store: Store): Promise<void> {
+    const { state, revision } = store;
     if (revision < this.#revision) {
       this.violated(`revision ${this.#revision} was acknowledged, but the state ends at ${revision}`);
     }
@@ -65,7 +77,9 @@ export class Invariants {
     for (const [name, known] of this.#known) {
       const now = found.get(name);
       const forgotten = known.kind.case === "event" && state.events.length >= eventLimit;
-      if (!now && forgotten) this.#known.delete(name);
+      // What was written and not yet acknowledged may be there too, and may have deleted it.
+      const unsure = revision > this.#revision;
+      if (!now && (forgotten || unsure)) this.#forget(name);
       else if (!now) this.violated(`${name} was acknowledged and is lost`);
       else if (revisionOf(now) <= this.#revision && !same(now, known)) {
         this.violated(`${name} is not as it was acknowledged`);
@@ -77,56 +91,70 @@ export class Invariants {
       }
       this.#learn(name, resource);
     }
+    const attempts = await store.attempts({}, undefined, this.#attempts.size + 1_000);
+    const remembered = new Set(attempts.map(({ name }) => name));
+    for (const name of this.#attempts) {
+      if (remembered.has(name)) continue;
+      if (this.#steps.get(parts(name).step)) this.violated(`attempt ${name} was acknowledged and is lost`);
+      this.#attempts.delete(name);
+    }
     this.#revision = revision;
   }
 
   published(changes: WatchResponse[]): void {
     for (const { revision, change } of changes) {
       this.#revision = revision;
+      if (change.case === "deleted") this.#forget(change.value);
       if (change.case !== "put") continue;
       const { kind } = change.value;
       const name = resourceName(change.value);
-      if (kind.case === "step") this.#checkStep(kind.value, this.#step(kind.value.name));
+      if (kind.case === "attempt") this.#attempts.add(kind.value.name);
+      if (kind.case === "attempt" || kind.case === "taskRecord") continue;
+      if (kind.case === "step") this.#checkStep(kind.value, this.#steps.get(kind.value.name));
       this.#learn(name, change.value);
       if (kind.case === "event") {
         if (kind.value.reason === "NODE_LOST") this.#checkLost(kind.value.message);
         this.#world.timeline.trace(`event ${kind.value.subject} ${kind.value.reason}: ${kind.value.message}`);
       }
       if (kind.case === "step") {
+        const { state, attempt, reason } = kind.value;
         this.#world.timeline.trace(
-          `${name} is ${nameOf(Step_StateSchema, kind.value.state)} (attempt ${kind.value.attempt})`,
+          `${name} is ${nameOf(Step_StateSchema, state)} (attempt ${attempt}) ${reason}`,
         );
       }
     }
-    const events = this.#world.daemon.life?.engine.state.events.length ?? 0;
-    if (events > eventLimit) this.violated(`${events} events are kept`);
   }
 
   /** An agent begins an attempt. */
-  started({ token, step, attempt }: Assign, environment: Environment, machine: Machine): void {
-    if (this.#started.has(token)) this.violated(`${token} is executed twice`);
-    this.#started.add(token);
-    const { task } = parts(step);
+  started(assign: Assign, environment: Environment, machine: Machine): void {
+    const { token, step, attempt } = assign;
+    for (const fault of this.#history.begin(assign, machine.name)) this.violated(fault);
+    const { task } = parts(token);
     const wanted = isProvisioning(task) ? Environment.BOOTSTRAP : Environment.INSTALLED;
     if (environment !== wanted)
       this.violated(`${token} is executed in ${nameOf(EnvironmentSchema, environment)}`);
-    if (machine.agent?.running) this.violated(`${token} starts while ${machine.agent.running} runs`);
-    const now = this.#step(step);
-    if (now && now.attempt > attempt) this.violated(`${token} starts after attempt ${now.attempt}`);
-    for (const { id } of this.#requirements(step)) {
-      if (parts(id).task !== "bootstrap" && !this.#isDone(step, id))
-        this.violated(`${token} starts before ${id} was done`);
+    const now = this.#steps.get(step);
+    if (now && now.attempt > attempt && isDestructive(task))
+      this.violated(`${token} starts after attempt ${now.attempt}`);
+    for (const { id, unchangedSince } of this.#steps.requirements(step)) {
+      const required = id.slice(id.indexOf("/") + 1);
+      if (required === "bootstrap" || unchangedSince) continue;
+      // A reboot is proved by the daemon, not by the agent.
+      const isDone = required === "reboot" || this.#history.isDone(`${parts(token).deployment}/${id}`);
+      if (!isDone) this.violated(`${token} starts before ${id} was done`);
     }
   }
 
-  done({ step, token }: Assign): void {
-    this.#done.add(step).add(token);
+  done(assign: Assign): void {
+    this.#history.done(assign);
   }
 
   /** The daemon hands an attempt to an agent. */
-  assigned({ token }: Assign): void {
-    if (!this.isAwaited(token))
-      this.violated(`${token} is handed over before it is stored, or after its end`);
+  assigned({ token, step, attempt, fence }: Assign): void {
+    const known = this.#steps.get(step);
+    if (!known || known.attempt < attempt) this.violated(`${token} is handed over before it is stored`);
+    else if (known.token === token && known.fence !== fence)
+      this.violated(`${token} is handed over with fence ${fence}`);
   }
 
   /** From time to time: what the daemon takes for running is being done, or it finds out soon. */
@@ -134,10 +162,11 @@ export class Invariants {
     const { daemon, machines, timeline } = this.#world;
     const life = daemon.life;
     const idle = new Set<string>();
-    for (const step of life ? this.#steps.values() : []) {
+    for (const step of life ? this.#steps.all() : []) {
       if (!isActive(step)) continue;
       const { token, node, task } = step;
-      if (unwatched.includes(task) || machines.get(node)?.agent?.running === token) continue;
+      const rests = life?.engine.state.nodes.get(node)?.maintenance;
+      if (rests || unwatched.includes(task) || machines.get(node)?.agent?.running === token) continue;
       idle.add(token);
       const sinceMs = Math.max(this.#idleSinceMs.get(token) ?? timeline.nowMs, life?.startMs ?? 0);
       this.#idleSinceMs.set(token, sinceMs);
@@ -147,34 +176,83 @@ export class Invariants {
     for (const token of this.#idleSinceMs.keys()) if (!idle.has(token)) this.#idleSinceMs.delete(token);
   }
 
+  /** Everything that is not finished says what it waits for. In a large world, a part of it. */
+  checkExplanations(): void {
+    const { daemon, timeline } = this.#world;
+    const life = daemon.life;
+    if (!life) return;
+    const { state } = life.engine;
+    const names = [
+      ...[...state.nodes.keys()].map((name) => `node/${name}`),
+      ...[...state.deployments.keys()].map((name) => `deployment/${name}`),
+      ...[...this.#steps.all()].flatMap((step) =>
+        step.state === SUCCEEDED || step.state === SKIPPED ? [] : [`step/${step.name}`],
+      ),
+    ];
+    const stride = Math.ceil(names.length / 100);
+    for (let index = 0; index < names.length; index += stride) {
+      const name = names[index] ?? "";
+      const explanation = explain(state, name, timeline.nowMs + daemon.clockOffsetMs);
+      if (!explanation?.why) this.violated(`${name} does not say what it waits for`);
+    }
+  }
+
+  /** What is kept is bounded, and the logs are whole. */
+  end(): void {
+    const { daemon, machines, books } = this.#world;
+    const life = daemon.life;
+    if (!life) return;
+    const { store } = life;
+    const { events } = store.state;
+    const changes = store.changesAfter(store.oldestRevision)?.length ?? 0;
+    if (events.length > eventLimit) this.violated(`${events.length} events are kept`);
+    if (changes > changeLimit) this.violated(`${changes} changes are kept`);
+    for (const { name, boot, agent } of machines.values()) {
+      const entries = boot?.journal.size ?? 0;
+      if (entries > journalLimit) this.violated(`${entries} entries are in ${name}'s journal`);
+      const isOnline = store.state.nodes.get(name)?.online;
+      if (isOnline && agent?.waiting) this.violated(`${name}'s agent still has something to tell`);
+    }
+    for (const fault of books.faults((token) => this.#steps.get(parts(token).step) !== undefined))
+      this.violated(fault);
+  }
+
   /** The daemon waits for this attempt's outcome. */
   isAwaited(token: string): boolean {
-    const step = this.#step(token.slice(0, token.lastIndexOf("/")));
+    const step = this.#steps.get(parts(token).step);
     return step !== undefined && step.token === token && isActive(step);
   }
 
   #checkStep(step: Step, before: Step | undefined): void {
-    const began = step.state === RUNNING && step.attempt !== before?.attempt;
-    if (step.attempt < (before?.attempt ?? 0)) this.violated(`${step.name} has gone back in attempts`);
-    if (before?.state === SUCCEEDED && step.state !== SUCCEEDED && !repeatable.includes(step.task)) {
-      this.violated(`${step.name} has succeeded and is undone`);
+    const { name, token, task, state, attempt } = step;
+    if (attempt < (before?.attempt ?? 0)) this.violated(`${name} has gone back in attempts`);
+    if (before?.state === SUCCEEDED && state !== SUCCEEDED && !repeatable.includes(task)) {
+      this.violated(`${name} has succeeded and is undone`);
     }
-    const byAgent = !unwatched.includes(step.task);
-    if (step.state === SUCCEEDED && byAgent && !this.#done.has(step.token)) {
-      this.violated(`${step.name} counts as succeeded, but ${step.token} was not done`);
+    if (before?.state === SKIPPED && state !== SKIPPED)
+      this.violated(`${name} was skipped and is not any more`);
+    if (state === SUCCEEDED && !unwatched.includes(task) && !this.#history.isDone(token)) {
+      this.violated(`${name} counts as succeeded, but ${token} was not done`);
     }
-    if (!began) return;
-    if (before?.state === SUCCEEDED) this.violated(`${step.name} starts again, but has succeeded`);
-    for (const { id } of this.#requirements(step.name)) {
-      const required = this.#step(`${step.deployment}/${id}`);
-      if (required?.state !== SUCCEEDED) this.violated(`${step.name} starts before ${id} has succeeded`);
+    if (state === RUNNING && attempt !== before?.attempt) this.#checkBegin(step, before);
+  }
+
+  #checkBegin(step: Step, before: Step | undefined): void {
+    const { name, task, fence, revision } = step;
+    if (fence !== revision) this.violated(`${name} begins at revision ${revision} with fence ${fence}`);
+    if (before?.state === SUCCEEDED) this.violated(`${name} starts again, but has succeeded`);
+    for (const { id } of this.#steps.requirements(name)) {
+      const required = this.#steps.get(`${step.deployment}/${id}`)?.state;
+      if (required !== SUCCEEDED && required !== SKIPPED)
+        this.violated(`${name} starts before ${id} has succeeded`);
     }
-    for (const other of this.#stepsOf(step)) {
-      if (other.name === step.name) continue;
-      if (isActive(other)) this.violated(`${step.name} starts while ${other.name} runs`);
-      if (destructive.includes(step.task) && other.state === SUCCEEDED && this.#isLater(other, step)) {
-        this.violated(`${step.name} starts after ${other.name} has succeeded`);
-      }
+    for (const other of this.#steps.ofNode(step)) {
+      if (other.name === name) continue;
+      if (isActive(other)) this.violated(`${name} starts while ${other.name} runs`);
+      const later = () =>
+        this.#steps.requirements(other.name).some(({ id }) => id === `${step.node}/${task}`);
+      if (isDestructive(task) && other.state === SUCCEEDED && later())
+        this.violated(`${name} starts after ${other.name} has succeeded`);
     }
   }
 
@@ -187,68 +265,23 @@ export class Invariants {
     }
   }
 
-  #isDone(step: string, id: string): boolean {
-    const { deployment } = parts(step);
-    const { node, task } = parts(`${deployment}/${id}`);
-    // A reboot is proved by the daemon, not by the agent.
-    return task === "reboot" || this.#done.has(`${deployment}/${node}/${task}`);
-  }
-
-  #isLater(other: Step, step: Step): boolean {
-    return this.#requirements(other.name).some(({ id }) => id === `${step.node}/${step.task}`);
-  }
-
-  /** All that a step waits for, directly or further back. */
-  #requirements(step: string): PlannedStep[] {
-    const { deployment, node, task } = parts(step);
-    const resource = this.#known.get(`deployment/${deployment}`)?.kind;
-    const steps = resource?.case === "deployment" ? (resource.value.plan?.steps ?? []) : [];
-    const planned = new Map(steps.map((other) => [other.id, other]));
-    const found = new Map<string, PlannedStep>();
-    const visit = (id: string) => {
-      for (const required of planned.get(id)?.requires ?? []) {
-        const other = planned.get(required);
-        if (!other || found.has(required)) continue;
-        found.set(required, other);
-        visit(required);
-      }
-    };
-    visit(`${node}/${task}`);
-    return [...found.values()];
-  }
-
   #learn(name: string, resource: Resource): void {
     this.#known.set(name, resource);
-    if (resource.kind.case === "step") this.#steps.set(resource.kind.value.name, resource.kind.value);
+    if (resource.kind.case === "step") this.#steps.put(resource.kind.value);
   }
 
-  #step(name: string): Step | undefined {
-    return this.#steps.get(name);
-  }
-
-  #stepsOf({ deployment, node }: Step): Step[] {
-    return [...this.#steps.values()].filter(
-      (other) => other.deployment === deployment && other.node === node,
-    );
+  #forget(name: string): void {
+    this.#known.delete(name);
+    if (name.startsWith("step/")) this.#steps.delete(name.slice("step/".length));
   }
 }
 
-function isActive({ state }: Step): boolean {
-  return state === RUNNING || state === UNKNOWN;
-}
-
-/** Events count in thousandths of a revision. */
+/** Events count in millionths of a revision. */
 function revisionOf({ kind }: Resource): bigint {
-  if (kind.case === "event") return kind.value.revision / 1000n;
+  if (kind.case === "event") return kind.value.revision / 1_000_000n;
   return kind.value?.revision ?? 0n;
 }
 
 function same(a: Resource, b: Resource): boolean {
   return Buffer.compare(toBinary(ResourceSchema, a), toBinary(ResourceSchema, b)) === 0;
-}
-
-/** `DEPLOYMENT/NODE/TASK`, or without the deployment. */
-function parts(name: string): { deployment: string; node: string; task: string } {
-  const [task = "", node = "", deployment = ""] = name.split("/").reverse();
-  return { deployment, node, task };
 }

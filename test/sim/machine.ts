@@ -1,31 +1,34 @@
 // One machine: its power, what it boots, and what is on its disk. It knows nothing of deployments.
-import { bootAnswer } from "../../daemon/domain/join.ts";
+import { bootAnswer, discover } from "../../daemon/domain/join.ts";
 import { BootTarget, Environment } from "../../proto/gen/muster/v1/node_pb.ts";
 import { AgentProcess } from "./agent.ts";
-import { type Disk, emptyDisk } from "./disk.ts";
-import { JournalRecord } from "./journal.ts";
+import { type Disk, emptyDisk, type Files } from "./disk.ts";
 import type { World } from "./world.ts";
 
-/** One boot of an operating system, until the next loss of power or restart. */
-export type Boot = { id: string; environment: Environment; key: string; journal: JournalRecord };
+/** One boot of an operating system, until the next loss of power or restart. `certificate`: "NODE KEY". */
+export type Boot = { id: string; environment: Environment; certificate: string; journal: Files };
 
 export class Machine {
+  /** Of its node, as it is declared, or as it is named when nobody has. */
   readonly name: string;
   readonly mac: string;
+  readonly hasDriver: boolean;
   readonly #world: World;
   on = false;
   bootsFirst: BootTarget = BootTarget.RAMDISK;
   disk: Disk = emptyDisk();
   agent: AgentProcess | undefined;
+  clockOffsetMs = 0;
   #boot: Boot | undefined;
   #boots = 0;
   /** Counts up with every loss of power and restart. */
   #generation = 0;
 
-  constructor(world: World, name: string, index: number) {
+  constructor(world: World, index: number, options: { declared: boolean; hasDriver: boolean }) {
     this.#world = world;
-    this.name = name;
-    this.mac = `52:54:00:00:00:${index.toString(16).padStart(2, "0")}`;
+    this.mac = `52:54:00:00:${hex(index >> 8)}:${hex(index & 255)}`;
+    this.name = options.declared ? `n${index}` : `node-${this.mac.replaceAll(":", "")}`;
+    this.hasDriver = options.hasDriver;
   }
 
   get boot(): Boot | undefined {
@@ -91,27 +94,32 @@ export class Machine {
 
   /** The firmware goes through its boot order; the network's answer may be to go on with the disk. */
   #choose(): Environment | undefined {
-    const disk = this.disk.imaged && this.disk.bootloader ? Environment.INSTALLED : undefined;
+    const disk = this.disk.imageDigest && this.disk.bootloader ? Environment.INSTALLED : undefined;
     if (this.bootsFirst === BootTarget.DISK && disk) return disk;
     const { daemon, network } = this.#world;
     const state = network.isUp(this.name) ? daemon.life?.engine.state : undefined;
+    if (!state) return disk;
     const question = { mac: this.mac, uuid: "", platform: "efi", address: "" };
-    const answer = state ? bootAnswer(state, question) : "nobody";
-    return answer === "ramdisk" ? Environment.BOOTSTRAP : disk;
+    const answer = bootAnswer(state, question);
+    if (answer === "unknown") daemon.decide((decision) => discover(decision, question));
+    return answer === "disk" ? disk : Environment.BOOTSTRAP;
   }
 
   #up(environment: Environment): void {
     const id = `${this.name}-boot-${++this.#boots}`;
     const ramdisk = environment === Environment.BOOTSTRAP;
-    const boot = ramdisk
-      ? { id, environment, key: `key-${id}`, journal: new JournalRecord() }
-      : { id, environment, key: this.disk.key, journal: this.disk.journal };
-    this.#boot = boot;
-    this.#startAgent(boot);
+    this.#boot = ramdisk
+      ? { id, environment, certificate: "", journal: new Map() }
+      : { id, environment, certificate: this.disk.certificate, journal: this.disk.journal };
+    this.#startAgent(this.#boot);
   }
 
   #startAgent(boot: Boot): void {
     this.agent = new AgentProcess(this.#world, this, boot);
     this.agent.start();
   }
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, "0");
 }

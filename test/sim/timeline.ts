@@ -2,8 +2,9 @@
 // whether two runs were the same.
 import { createHash } from "node:crypto";
 import type { DescEnum } from "@bufbuild/protobuf";
+import type { Timers } from "../../node-agent/timers.ts";
 
-type Event = { atMs: number; order: number; run: () => void | Promise<void> };
+type Event = { atMs: number; order: number; run: (() => void | Promise<void>) | undefined };
 
 const tailLines = 80;
 
@@ -13,20 +14,40 @@ export function nameOf(schema: DescEnum, value: number): string {
 }
 
 export class Timeline {
-  nowMs = 1_000_000;
+  /** A day in 2026. */
+  nowMs = 1_795_000_000_000;
+  readonly #startMs = this.nowMs;
   #heap: Event[] = [];
   #order = 0;
   readonly #hash = createHash("sha256");
   readonly #tail: string[] = [];
 
-  after(delayMs: number, run: Event["run"]): void {
-    const event = { atMs: this.nowMs + delayMs, order: this.#order++, run };
+  /** Returns what takes it back. */
+  after(delayMs: number, run: () => void | Promise<void>): () => void {
+    const event: Event = { atMs: this.nowMs + Math.ceil(delayMs), order: this.#order++, run };
     this.#heap.push(event);
     this.#rise(this.#heap.length - 1);
+    return () => {
+      event.run = undefined;
+    };
+  }
+
+  /** Those of a process: nothing comes to one that is dead. `offsetMs`: how far its machine's clock is off. */
+  timers(alive: () => boolean, offsetMs: () => number): Timers {
+    return {
+      now: () => this.nowMs,
+      clock: () => this.nowMs + offsetMs(),
+      after: (ms, work) =>
+        Number.isFinite(ms)
+          ? this.after(ms, () => {
+              if (alive()) work();
+            })
+          : () => {},
+    };
   }
 
   trace(line: string): void {
-    const text = `${(this.nowMs / 1000).toFixed(3)} ${line}`;
+    const text = `${((this.nowMs - this.#startMs) / 1000).toFixed(3)} ${line}`;
     this.#hash.update(`${text}\n`);
     this.#tail.push(text);
     if (this.#tail.length > 2 * tailLines) this.#tail.splice(0, tailLines);
@@ -50,6 +71,7 @@ export class Timeline {
     while (!done()) {
       const event = this.#take();
       if (!event || event.atMs > untilMs) break;
+      if (!event.run) continue;
       this.nowMs = event.atMs;
       await event.run();
       if (!together()) await settled();

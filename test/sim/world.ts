@@ -1,32 +1,42 @@
 // One world from one seed: a daemon, machines, a network and an operator, and everything that goes wrong. It
 // ends when the operator has what was asked for, or when time is up, which is a violation.
 import type { Assign } from "../../proto/gen/muster/v1/agent_pb.ts";
+import { Books } from "./books.ts";
+import { scheduleFaults } from "./chaos.ts";
 import { DaemonProcess } from "./daemon.ts";
+import type { WriteFate } from "./disk.ts";
 import { type CrashPoint, drawFaults, type Faults } from "./faults.ts";
 import { Invariants } from "./invariants.ts";
-import { Network } from "./link.ts";
 import { Machine } from "./machine.ts";
-import { Operator } from "./operator.ts";
+import { Network } from "./network.ts";
+import { type Goal, Operator } from "./operator.ts";
 import { PowerPlant } from "./power.ts";
 import { Random } from "./random.ts";
 import { Timeline } from "./timeline.ts";
 
 /** Long enough, without faults, for the slowest time-outs to pass and for retries after them. */
-const recoveryMs = 4 * 3_600_000;
+const recoveryMs = 6 * 3_600_000;
 /** After the last fault, what they have broken may need some retries, each for another step. */
-const retryLimit = 6;
+const retryLimit = 8;
+/** For what is under way when all is done: sessions that come back, logs, acknowledgements. */
+const settlingMs = 120_000;
 
 export type WorldOptions = {
   seed: number;
   nodes?: number;
   /** Drawn from the seed if absent. */
   faults?: Faults;
-  deployments?: number;
+  goals?: readonly Goal[];
   taskRetries?: number;
+  /** Whether the machines are declared, and have power drivers. */
+  declares?: boolean;
+  drivers?: boolean;
   /** `NODE/TASK`: its first attempt fails; that of a bootstrap, because the power driver does. */
   failing?: string;
   /** The daemon dies at this commit, counted from 1. */
   crashAt?: { commit: number; point: CrashPoint };
+  /** An agent dies at this write to a journal, counted from 1. */
+  journalFate?: { write: number; fate: WriteFate };
 };
 
 export type Outcome = {
@@ -38,6 +48,7 @@ export type Outcome = {
   attempts: number;
   retries: number;
   commits: number;
+  journalWrites: number;
   endMs: number;
 };
 
@@ -46,28 +57,33 @@ export class World {
   readonly timeline = new Timeline();
   readonly machines = new Map<string, Machine>();
   readonly faults: Faults;
+  readonly books = new Books();
   readonly invariants = new Invariants(this);
   readonly network = new Network(this);
   readonly power = new PowerPlant(this);
   readonly daemon = new DaemonProcess(this);
   readonly operator: Operator;
-  readonly #seed: number;
+  readonly #options: WorldOptions;
   #failing: WorldOptions["failing"];
   #crashAt: WorldOptions["crashAt"];
+  #journalWrites = 0;
   readonly #startMs = this.timeline.nowMs;
 
   constructor(options: WorldOptions) {
+    this.#options = options;
     this.#failing = options.failing;
     this.#crashAt = options.crashAt;
-    this.#seed = options.seed;
     this.random = new Random(options.seed);
-    const nodes = options.nodes ?? this.random.between(1, 4);
+    const nodes = options.nodes ?? drawNodes(this.random);
     this.faults = options.faults ?? drawFaults(this.random, nodes);
     const taskRetries = options.taskRetries ?? this.random.between(0, 2);
-    const deployments = options.deployments ?? (this.random.chance(0.25) ? 2 : 1);
-    this.operator = new Operator(this, { taskRetries, deployments });
+    const goals = options.goals ?? drawGoals(this.random, nodes);
+    const declares = options.declares ?? this.random.chance(0.8);
+    const drivers = options.drivers ?? this.random.chance(0.8);
+    this.operator = new Operator(this, { taskRetries, goals, declares });
     for (let index = 1; index <= nodes; index++) {
-      this.machines.set(`n${index}`, new Machine(this, `n${index}`, index));
+      const machine = new Machine(this, index, { declared: declares, hasDriver: declares && drivers });
+      this.machines.set(machine.name, machine);
     }
   }
 
@@ -78,25 +94,32 @@ export class World {
 
   async run(): Promise<Outcome> {
     const { timeline, invariants, operator } = this;
-    this.#scheduleFaults();
+    scheduleFaults(this);
     await this.daemon.start();
     operator.work();
     const untilMs = this.#startMs + this.faults.lastMs + recoveryMs;
+    const together = () => this.random.chance(this.faults.together);
     const over = () => invariants.violations.length > 0 || operator.retriesSince > retryLimit;
-    const done = () => over() || (operator.satisfied && !this.faulty);
-    await timeline.run(untilMs, done, () => this.random.chance(this.faults.together));
-    if (!operator.satisfied && !invariants.violations.length) {
+    await timeline.run(untilMs, () => over() || (operator.satisfied && !this.faulty), together);
+    // After a restore a node may need more than an operator who does nothing clever.
+    if (!operator.satisfied && !this.faults.restores && !invariants.violations.length) {
       invariants.violated(`it does not come to an end: ${operator.explain()}`);
     }
+    const endMs = timeline.nowMs - this.#startMs;
+    if (this.random.chance(0.2)) operator.forget();
+    await timeline.run(timeline.nowMs + settlingMs, () => invariants.violations.length > 0, together);
+    invariants.end();
+    for (const { agent } of this.machines.values()) agent?.kill(true);
     return {
-      seed: this.#seed,
+      seed: this.#options.seed,
       violations: invariants.violations,
       digest: timeline.digest(),
       tail: timeline.tail,
       attempts: invariants.attempts,
       retries: operator.retriesSince,
       commits: this.daemon.commits,
-      endMs: timeline.nowMs - this.#startMs,
+      journalWrites: this.#journalWrites,
+      endMs,
     };
   }
 
@@ -107,6 +130,15 @@ export class World {
       return true;
     }
     return this.faulty && this.random.chance(this.faults.crashAtCommit);
+  }
+
+  writeFate(): WriteFate {
+    const { journalFate } = this.#options;
+    if (++this.#journalWrites === journalFate?.write) return journalFate.fate;
+    if (!this.faulty) return "good";
+    if (this.random.chance(this.faults.journalFull)) return "full";
+    if (!this.random.chance(this.faults.crashAtJournal)) return "good";
+    return this.random.pick<WriteFate>(["dies before", "dies after", "torn"]) ?? "good";
   }
 
   stepFails({ step }: Assign): boolean {
@@ -124,29 +156,28 @@ export class World {
     if (fails) this.#failing = undefined;
     return fails;
   }
+}
 
-  #scheduleFaults(): void {
-    const { random, faults, network } = this;
-    const each = (count: number, work: (machine: Machine) => void) => {
-      for (let i = 0; i < count; i++) {
-        this.timeline.after(random.between(0, faults.lastMs), () => {
-          const machine = random.pick([...this.machines.values()]);
-          if (machine) work(machine);
-        });
-      }
-    };
-    each(faults.daemonCrashes, () => this.daemon.crash("at any time"));
-    each(faults.agentCrashes, (machine) => machine.killAgent("for no reason"));
-    each(faults.powerLosses, (machine) => machine.switchOff("it has lost power"));
-    each(faults.resets, (machine) => machine.restart("somebody has pressed reset"));
-    each(faults.cuts, ({ name }) => this.daemon.life?.links.get(name)?.break(random.chance(0.5)));
-    each(faults.partitions, ({ name }) => {
-      const lengthMs = random.between(500, random.chance(0.3) ? 120_000 : 10_000);
-      network.partition(name, lengthMs);
-      if (lengthMs > 15_000) this.daemon.life?.links.get(name)?.break(false);
-    });
-    each(faults.stops, () => this.operator.stop());
-  }
+/** Most worlds are small, so that many fit into a minute; some are as large as clusters are. */
+function drawNodes(random: Random): number {
+  if (random.chance(0.003)) return random.between(200, 400);
+  return random.chance(0.015) ? random.between(20, 60) : random.between(1, 4);
+}
+
+function drawGoals(random: Random, nodes: number): readonly Goal[] {
+  const all: (readonly Goal[])[] = [
+    ["deploy"],
+    ["deploy"],
+    ["deploy"],
+    ["deploy", "change"],
+    ["deploy", "release"],
+  ];
+  const long: (readonly Goal[])[] = [
+    ["deploy", "deploy"],
+    ["deploy", "release", "deploy"],
+    ["deploy", "change", "change"],
+  ];
+  return random.pick(nodes > 10 ? all : [...all, ...long]) ?? ["deploy"];
 }
 
 export function simulate(options: WorldOptions): Promise<Outcome> {

@@ -1,9 +1,9 @@
 // One deployment, live: tasks × nodes with counts, then every node with what it does in bytes, rate and ETA.
-import { type Deployment, type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { type Deployment, Purpose, type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { bar, elapsed, formatAge, formatProgress, percent } from "../format.ts";
 import { progressOf, stepsOf } from "../model.ts";
 import { waves } from "../plan-text.ts";
-import { countSteps, deploymentState, stepState, type Tone } from "../words.ts";
+import { countSteps, deploymentState, isHeld, stepState, type Tone } from "../words.ts";
 import {
   type Column,
   type Line,
@@ -34,9 +34,18 @@ export function deploymentScreen(scene: Scene, name: string): Screen {
 
 function summary(scene: Scene, deployment: Deployment, steps: Step[]): Line[] {
   const { word, tone } = deploymentState(deployment.state);
-  const { done, total, failed } = countSteps(steps);
+  const { done, total, failed, cancelled, blocked, held } = countSteps(steps);
   const took = elapsed(deployment.startTime, deployment.endTime, scene.now);
-  const rest = [`${done}/${total} steps`, failed ? `${failed} failed` : "", took].filter(Boolean).join("   ");
+  const facts = [
+    deployment.plan?.purpose === Purpose.RELEASE && "release",
+    `${done}/${total} steps`,
+    failed > 0 && `${failed} failed`,
+    cancelled > 0 && `${cancelled} cancelled`,
+    blocked > 0 && `${blocked} blocked`,
+    held > 0 && `${held} held`,
+    took,
+  ];
+  const rest = facts.filter(Boolean).join("   ");
   const head: Line = {
     segments: [
       { ...toned(scene.glyphs, word, tone), bold: true },
@@ -54,8 +63,8 @@ function matrix(scene: Scene, deployment: Deployment, steps: Step[]): { head: Li
   const tasks = new Set([...planned.map(({ task }) => task), ...byTask.keys()]);
   const nodes = [...new Set(steps.map(({ node }) => node))];
   const shown = nodes.length <= matrixNodeLimit ? nodes : [];
-  const { idle, busy, ok, fail } = scene.glyphs;
-  const counts = [idle, busy, ok, fail].map((title): Column => ({ title, right: true }));
+  const { idle, busy, ok, fail, warn } = scene.glyphs;
+  const counts = [idle, busy, ok, fail, warn].map((title): Column => ({ title, right: true }));
   const columns = [
     { title: "TASK" },
     ...counts,
@@ -63,13 +72,14 @@ function matrix(scene: Scene, deployment: Deployment, steps: Step[]): { head: Li
   ];
   const rows = [...tasks].map((task): Row => {
     const members = byTask.get(task) ?? [];
-    const { pending, running, done, failed } = countSteps(members);
+    const { pending, running, done, failed, cancelled, blocked } = countSteps(members);
     const count = (value: number, tone: Tone) => ({ text: value ? String(value) : "", tone });
     const numbers = [
       count(pending, "idle"),
       count(running, "busy"),
       count(done, "ok"),
       count(failed, "fail"),
+      count(cancelled + blocked, "warn"),
     ];
     return {
       cells: [
@@ -110,7 +120,10 @@ function nodeRow(scene: Scene, node: string, chain: Step[]): Row {
     find(Step_State.RUNNING) ??
     find(Step_State.UNKNOWN) ??
     find(Step_State.FAILED) ??
+    find(Step_State.READY) ??
     find(Step_State.PENDING) ??
+    find(Step_State.CANCELLED) ??
+    find(Step_State.BLOCKED) ??
     chain.at(-1);
   if (!step) return { cells: [node] };
   const { tone, word } = stepState(step.state);
@@ -121,7 +134,9 @@ function nodeRow(scene: Scene, node: string, chain: Step[]): Row {
   const progress = step.state === Step_State.RUNNING ? progressOf(scene.world, step) : undefined;
   const what = progress
     ? `${progressBar(scene, progress)} ${formatProgress({ ...progress, activity: "" })}`
-    : [waited(scene, step) || word, step.reason].filter(Boolean).join(": ");
+    : isHeld(step)
+      ? "held: c lets it go"
+      : [waited(scene, step) || word, step.reason].filter(Boolean).join(": ");
   return {
     cells: [mark, `${done}/${total}`, step.task, { text: what, tone: tone === "fail" ? tone : undefined }],
     target,

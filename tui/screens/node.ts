@@ -6,7 +6,7 @@ import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { elapsed, formatAge, formatProgress, timeMs } from "../format.ts";
 import { progressOf, stepsOfNode } from "../model.ts";
 import { diskLines, hardwareLines } from "../verbs/describe.ts";
-import { environmentWord, nodeState, powerWord, stepState } from "../words.ts";
+import { environmentWord, flagText, isHeld, nodeState, powerWord, stepState } from "../words.ts";
 import {
   blank,
   type Line,
@@ -53,7 +53,9 @@ function stateLines(scene: Scene, node: Node): Line[] {
     },
   ];
   if (node.reason) lines.push(line(`why: ${node.reason}`, tone));
-  if (node.fault) lines.push(line(`fault: ${node.fault}`, "warn"));
+  const flags = flagText(node);
+  if (flags) lines.push(line(`set: ${flags}`, "accent"));
+  for (const { message } of node.faults) lines.push(line(`fault: ${message}`, "warn"));
   if (node.approvalCode) lines.push(line(`a approves it if its console shows ${node.approvalCode}`, "warn"));
   return [...lines, blank];
 }
@@ -63,7 +65,8 @@ function stepLines(scene: Scene, steps: Step[]): Line[] {
     const { word, tone } = stepState(step.state);
     const progress = step.state === Step_State.RUNNING && progressOf(scene.world, step);
     const attempt = step.attempt > 1 ? `attempt ${step.attempt}` : "";
-    const what = progress ? formatProgress(progress) : step.reason || step.result;
+    const note = isHeld(step) ? "held: c lets it go" : step.reason || step.result;
+    const what = progress ? formatProgress(progress) : note;
     const took = elapsed(step.startTime, step.endTime, scene.now);
     return {
       cells: [step.task, toned(scene.glyphs, word, tone), took, attempt, what],

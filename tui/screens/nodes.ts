@@ -2,7 +2,7 @@
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { elapsed, formatAge, percent, timeMs } from "../format.ts";
 import { currentStep, progressOf } from "../model.ts";
-import { nodeState, stepState } from "../words.ts";
+import { faultText, flagText, nodeState, stepState } from "../words.ts";
 import { line, type Row, type Scene, type Screen, tableLines, toned } from "./lines.ts";
 
 export function nodesScreen(scene: Scene): Screen {
@@ -41,7 +41,8 @@ function nodeRow(scene: Scene, node: Node): Row {
 
 function doing(scene: Scene, node: Node): string {
   if (node.approvalCode) return `code ${node.approvalCode}`;
-  if (node.reason || node.fault) return node.reason || node.fault;
+  const why = [flagText(node), node.reason || faultText(node)].filter(Boolean).join("; ");
+  if (why) return why;
   const step = currentStep(scene.world, node);
   if (!step) return "";
   const progress = progressOf(scene.world, step);

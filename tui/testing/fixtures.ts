@@ -1,8 +1,16 @@
 // A small cluster in the middle of a deployment, as messages: what the tests of this folder show and print.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Cluster, ClusterSchema } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import {
+  type Cluster,
+  ClusterSchema,
+  type Document,
+  DocumentSchema,
+} from "../../proto/gen/muster/v1/cluster_pb.ts";
+import { ExamineResponse_Level } from "../../proto/gen/muster/v1/daemon_pb.ts";
+import {
+  type Attempt,
+  AttemptSchema,
   type Deployment,
   Deployment_State,
   DeploymentSchema,
@@ -103,6 +111,13 @@ export const deployment: Deployment = create(DeploymentSchema, {
   revision: 40n,
 });
 
+const notBegun = new Set<Step_State>([
+  Step_State.PENDING,
+  Step_State.READY,
+  Step_State.BLOCKED,
+  Step_State.SKIPPED,
+]);
+
 export function step(
   id: string,
   state: Step_State,
@@ -115,7 +130,7 @@ export function step(
     node: nodeName,
     task,
     state,
-    attempt: state === Step_State.PENDING ? 0 : 1,
+    attempt: notBegun.has(state) ? 0 : 1,
     ...init,
   });
 }
@@ -123,7 +138,7 @@ export function step(
 const done = (id: string, from: number, to: number, result = "") =>
   step(id, Step_State.SUCCEEDED, { startTime: secondsAgo(from), endTime: secondsAgo(to), result });
 
-/** n1 and n2 write their image, n3 has failed to. */
+/** n1 and n2 write their image, n3 has failed to, and what comes after is blocked. */
 export function steps(): Step[] {
   const early = nodeNames.flatMap((name) => [
     done(`${name}/bootstrap`, 124, 80, "ramdisk up"),
@@ -143,7 +158,8 @@ export function steps(): Step[] {
       failed,
     ].map((value) => [value.name, value]),
   );
-  return plan.steps.map(({ id }) => known.get(`demo-1/${id}`) ?? step(id, Step_State.PENDING));
+  const rest = (id: string) => step(id, id.startsWith("n3/") ? Step_State.BLOCKED : Step_State.PENDING);
+  return plan.steps.map(({ id }) => known.get(`demo-1/${id}`) ?? rest(id));
 }
 
 export function progress(stepId: string, currentMib: bigint): Progress {
@@ -225,4 +241,55 @@ export const events: Event[] = [
     message: "chunk 412 is damaged",
     revision: 39n,
   }),
+];
+
+export const documents: Document[] = [
+  create(DocumentSchema, {
+    name: "role/compute",
+    etag: "7",
+    manifest: { kind: { case: "role", value: { name: "compute", image: "debian-12" } } },
+  }),
+  create(DocumentSchema, { name: "task/worker", etag: "8" }),
+];
+
+const attempt = (node: string, number: number, state: Step_State, from: number, to: number, reason = "") =>
+  create(AttemptSchema, {
+    name: `demo-1/${node}/image/${number}`,
+    step: `demo-1/${node}/image`,
+    deployment: "demo-1",
+    node,
+    task: "image",
+    number,
+    state,
+    startTime: secondsAgo(from),
+    endTime: secondsAgo(to),
+    exitCode: state === Step_State.FAILED ? 1 : 0,
+    reason,
+    result: state === Step_State.SUCCEEDED ? "712 MiB" : "",
+    planHash: "a1b2c3d4".repeat(8),
+  });
+
+/** The newest first. */
+export const attempts: Attempt[] = [
+  attempt("n3", 2, Step_State.FAILED, 40, 20, "chunk 412 is damaged"),
+  attempt("n3", 1, Step_State.FAILED, 76, 45, "the connection broke"),
+  attempt("n2", 1, Step_State.SUCCEEDED, 90, 77),
+];
+
+export const explanation = {
+  subject: "step/demo-1/n3/image",
+  state: "failed",
+  why: "attempt 2 of 2 failed: chunk 412 is damaged",
+  remedy: "repair the image, then: muster retry demo-1",
+  waitsFor: [],
+};
+
+export const findings = [
+  { check: "ports", level: ExamineResponse_Level.OK, message: "8080, 8081 and 8082 answer", remedy: "" },
+  {
+    check: "disk-space",
+    level: ExamineResponse_Level.WARNING,
+    message: "/var/lib/muster has 1 GiB left",
+    remedy: "delete images that no role names",
+  },
 ];

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { ClusterService } from "../../proto/gen/muster/v1/cluster_pb.ts";
+import { DaemonService } from "../../proto/gen/muster/v1/daemon_pb.ts";
 import {
   type Deployment,
   DeploymentService,
@@ -32,6 +33,7 @@ export type Overrides = {
   deployments?: Partial<Handlers<typeof DeploymentService>>;
   images?: Partial<Handlers<typeof ImageService>>;
   watch?: Partial<Handlers<typeof WatchService>>;
+  daemon?: Partial<Handlers<typeof DaemonService>>;
 };
 
 export class FakeOperator implements AsyncDisposable {
@@ -158,6 +160,11 @@ export class FakeOperator implements AsyncDisposable {
     return this.#find(this.world.steps, "step", name);
   }
 
+  #stepsOf(name: string): Step[] {
+    const deployment = this.deployment(name).name;
+    return [...this.world.steps.values()].filter((step) => step.deployment === deployment);
+  }
+
   #record(method: string, request: unknown): void {
     this.calls.push({ method, request });
   }
@@ -167,6 +174,14 @@ export class FakeOperator implements AsyncDisposable {
     serve(this.#server, NodeService, {
       listNodes: async () => ({ nodes: [...world.nodes.values()] }),
       getNode: async ({ name }) => ({ node: this.#find(world.nodes, "node", name) }),
+      updateNode: async (request) => {
+        this.#record("update", request);
+        return { node: this.#find(world.nodes, "node", request.node?.name ?? "") };
+      },
+      deleteNode: async (request) => {
+        this.#record("delete", request);
+        return {};
+      },
       approveNode: async (request) => {
         this.#record("approve", request);
         return { node: world.nodes.get(request.name) };
@@ -184,6 +199,18 @@ export class FakeOperator implements AsyncDisposable {
       },
       listClusters: async () => ({ clusters: [...world.clusters.values()] }),
       getCluster: async ({ name }) => ({ cluster: this.#find(world.clusters, "cluster", name) }),
+      deleteCluster: async (request) => {
+        this.#record("delete", request);
+        return {};
+      },
+      listDocuments: async () => ({ documents: fixtures.documents }),
+      getDocument: async ({ name }) => ({
+        document: this.#find(new Map(fixtures.documents.map((d) => [d.name, d])), "document", name),
+      }),
+      deleteDocument: async (request) => {
+        this.#record("delete", request);
+        return {};
+      },
       ...overrides.clusters,
     });
     serve(this.#server, DeploymentService, this.#deployments(overrides.deployments));
@@ -205,8 +232,10 @@ export class FakeOperator implements AsyncDisposable {
           yield { content: Buffer.from(`line ${line} of a log that goes on\n`) };
         }
       },
+      listEvents: async () => ({ events: [...world.events].reverse() }),
       ...overrides.watch,
     });
+    serve(this.#server, DaemonService, { ...fakeDaemon, ...overrides.daemon });
   }
 
   #deployments(overrides: Overrides["deployments"]): Handlers<typeof DeploymentService> {
@@ -223,19 +252,47 @@ export class FakeOperator implements AsyncDisposable {
         this.#record("retry", request);
         return { deployment: this.deployment(request.name), steps: 1 };
       },
+      resumeDeployment: async (request) => {
+        this.#record("resume", request);
+        return { deployment: this.deployment(request.name) };
+      },
+      holdSteps: async (request) => {
+        this.#record("hold", request);
+        return { steps: ["n1/seed"] };
+      },
+      continueSteps: async (request) => {
+        this.#record("go", request);
+        return { steps: ["n1/seed"] };
+      },
+      waitDeployment: async ({ name }) => ({ deployment: this.deployment(name), done: false }),
+      listSteps: async ({ deployment }) => ({ steps: this.#stepsOf(deployment) }),
+      listAttempts: async () => ({ attempts: fixtures.attempts }),
       stopDeployment: async (request) => {
         this.#record("stop", request);
         return { deployment: { ...this.deployment(request.name), state: 4 } };
       },
       listDeployments: async () => ({ deployments: [...this.world.deployments.values()] }),
-      getDeployment: async ({ name }) => {
-        const deployment = this.deployment(name);
-        return {
-          deployment,
-          steps: [...this.world.steps.values()].filter((step) => step.deployment === deployment.name),
-        };
-      },
+      getDeployment: async ({ name }) => ({
+        deployment: this.deployment(name),
+        steps: this.#stepsOf(name),
+      }),
       ...overrides,
     };
   }
 }
+
+const fakeDaemon: Handlers<typeof DaemonService> = {
+  getDaemon: async () => ({ version: "0.1.0" }),
+  explain: async ({ name }) => {
+    if (name !== "demo/n3/image") throw new RpcError(codes.NOT_FOUND, `there is nothing named ${name}`);
+    return fixtures.explanation;
+  },
+  examine: async function* ({ checks }) {
+    for (const finding of fixtures.findings) {
+      if (!checks.length || checks.includes(finding.check)) yield finding;
+    }
+  },
+  backup: async function* () {
+    yield { content: Buffer.from("backup") };
+  },
+};

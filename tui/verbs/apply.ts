@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { AppliedDocument_Outcome } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
 import { messageLimits } from "../../proto/rpc/wire.ts";
+import { change } from "../change.ts";
 import type { Operator } from "../client.ts";
 import { exitCode, faultLines, RefusedError } from "../errors.ts";
 import { formatBytes, plural } from "../format.ts";
@@ -24,7 +25,8 @@ export async function apply(
   const files = (await Promise.all(paths.map(readManifests))).flat();
   refuseTooMuch(files);
   try {
-    const { documents } = await clusters.apply({ files, validateOnly: options.dryRun ?? false });
+    const validateOnly = options.dryRun ?? false;
+    const { documents } = await change((requestId) => clusters.apply({ files, validateOnly, requestId }));
     const note = options.dryRun ? " (dry run, nothing stored)" : "";
     if (!documents.length)
       throw new RefusedError(`there is no manifest in ${paths.join(", ")}; nothing was stored`);

@@ -1,9 +1,17 @@
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it, vi } from "vitest";
-import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import {
+  Deployment_State,
+  PlanSchema,
+  Purpose,
+  Scope,
+  Step_State,
+} from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
+import { planLines } from "../plan-text.ts";
 import { deployment, progress, secondsAgo, step } from "../testing/fixtures.ts";
 import { done, muster, start } from "../testing/muster.ts";
-import { nodeNames, planHash } from "../testing/plan.ts";
+import { nodeNames, plan, planHash } from "../testing/plan.ts";
 
 describe("plan", () => {
   it("prints a refusal as one block per node, with the candidates, and exits with 2", async () => {
@@ -105,7 +113,9 @@ describe("deploy", () => {
     fake.put({ case: "deployment", value: end });
     const { code, out } = await done(muster(fake.stateDir, "wait demo"));
     expect(code).toBe(1);
-    expect(out).toContain("demo-1 failed after 2m05s, 6 of 21 steps done: n3/image failed");
+    expect(out).toContain(
+      "demo-1 failed after 2m05s, 6 of 21 steps done, 1 failed, 4 blocked: n3/image failed",
+    );
   });
 
   it("goes on following when the stream breaks", async () => {
@@ -132,12 +142,101 @@ describe("deploy", () => {
     ]);
     expect(fake.calls).toEqual([]);
   });
+});
 
-  it("retries and stops by the name of the cluster", async () => {
-    const fake = await start();
-    const retried = await done(muster(fake.stateDir, "retry demo"));
-    expect(retried.out).toBe("deployment/demo-1 goes on: 1 step will be tried again");
-    const stopped = await done(muster(fake.stateDir, "stop demo"));
-    expect(stopped.out).toBe("deployment/demo-1 stopping; running steps finish, no other starts");
+describe("what has changed", () => {
+  const unchanged = (ids: string[]) =>
+    create(PlanSchema, {
+      ...plan,
+      steps: plan.steps.map((one) => ({ ...one, unchangedSince: ids.includes(one.id) ? "demo-2" : "" })),
+    });
+  const provisioning = plan.steps.map(({ id }) => id).filter((id) => !/worker|database/.test(id));
+
+  it("is all that is deployed: nothing is wiped, and the plan says since when", async () => {
+    const planned = unchanged(provisioning);
+    const fake = await start({ deployments: { planCluster: async () => ({ plan: planned }) } });
+    const { code, out } = await done(
+      muster(fake.stateDir, "deploy demo --yes --no-wait --hold worker --hold n1/database"),
+    );
+    expect(code).toBe(0);
+    expect(out).toContain("3 nodes, 21 steps, 18 of them unchanged and left out");
+    expect(out).toContain("No disk is wiped.");
+    expect(fake.calls).toMatchObject([
+      { method: "start", request: { scope: Scope.CHANGED, holds: ["worker", "n1/database"] } },
+    ]);
+    const shown = await done(muster(fake.stateDir, "plan demo"));
+    expect(shown.out).toContain("its disks stay as they are: unchanged since demo-2");
+    expect(shown.out).toMatch(/2\. {2}partition +n1 n2 n3 +after bootstrap +unchanged since demo-2/);
+    expect(shown.out).not.toContain("destroyed");
+  });
+
+  it("names the disks of the nodes that are installed anew, and no other", async () => {
+    const planned = unchanged(provisioning.filter((id) => !id.startsWith("n1/")));
+    const fake = await start({ deployments: { planCluster: async () => ({ plan: planned }) } });
+    const { out } = await done(muster(fake.stateDir, "deploy demo --yes --no-wait"));
+    expect(out.match(/^ {2}n\d: disk/gm)).toEqual(["  n1: disk", "  n1: disk"]);
+  });
+
+  it("is nothing: then nothing is started, and --all does everything anew", async () => {
+    const scopes: Scope[] = [];
+    const everything = unchanged(plan.steps.map(({ id }) => id));
+    const planCluster = async ({ scope }: { scope: Scope }) => {
+      scopes.push(scope);
+      return { plan: scope === Scope.ALL ? plan : everything };
+    };
+    const fake = await start({ deployments: { planCluster } });
+    const { code, out } = await done(muster(fake.stateDir, "deploy demo --yes"));
+    expect([code, fake.calls]).toEqual([0, []]);
+    expect(out).toContain("nothing has changed in cluster demo: all 21 steps were done before");
+    const anew = await done(muster(fake.stateDir, "deploy demo --all --yes --no-wait"));
+    expect(anew.out).toContain("These disks are wiped:");
+    expect(scopes).toEqual([Scope.CHANGED, Scope.ALL]);
+    expect(fake.calls).toMatchObject([{ method: "start", request: { scope: Scope.ALL } }]);
+  });
+});
+
+describe("release", () => {
+  const wiping = create(PlanSchema, {
+    cluster: "demo",
+    hash: planHash,
+    purpose: Purpose.RELEASE,
+    nodes: plan.nodes.slice(0, 1).map(({ node, disks }) => ({ node, disks: { disks: disks?.disks ?? [] } })),
+    steps: [
+      { id: "n1/bootstrap", node: "n1", task: "bootstrap" },
+      { id: "n1/wipe", node: "n1", task: "wipe", requires: ["n1/bootstrap"] },
+    ],
+  });
+
+  it("names every disk that will be wiped, asks, and starts", async () => {
+    const fake = await start({ deployments: { planCluster: async () => ({ plan: wiping }) } });
+    const asked: string[] = [];
+    const ask = async (question: string) => {
+      asked.push(question);
+      return "demo";
+    };
+    const { code, out } = await done(
+      muster(fake.stateDir, "release demo n1 --no-wait", { interactive: true, ask }),
+    );
+    expect([code, asked]).toEqual([0, ["Type the cluster's name (demo) to go on: "]]);
+    expect(out).toContain("Releasing n1 from cluster demo");
+    expect(out).toContain(
+      'n1: disk serial n1-A QEMU DISK, 20 GiB, now vda: loses partition vda1, 19 GiB, ext4 "old"',
+    );
+    expect(out).toContain("n1: disk serial n1-B");
+    expect(fake.calls).toMatchObject([{ request: { purpose: Purpose.RELEASE, nodes: ["n1"], planHash } }]);
+  });
+
+  it("does nothing without a yes", async () => {
+    const fake = await start({ deployments: { planCluster: async () => ({ plan: wiping }) } });
+    const { code, err } = await done(muster(fake.stateDir, "release demo"));
+    expect([code, err]).toEqual([2, "muster: nobody can be asked here; --yes agrees to it"]);
+    expect(fake.calls).toEqual([]);
+  });
+
+  it("is shown as a plan that makes nothing", () => {
+    const lines = planLines(wiping).map(({ text }) => text);
+    expect(lines[0]).toBe("Plan to release nodes of cluster demo: 1 node, 2 steps");
+    expect(lines).toContain("n1  wiped and set free");
+    expect(lines).not.toContain("  created");
   });
 });

@@ -1,110 +1,102 @@
-// `muster plan`, `deploy`, `retry`, `stop` and `wait`: nothing is destroyed before the operator has seen what.
+// `muster plan`, `deploy` and `release`: nothing is destroyed before the operator has seen what.
 import { toJson } from "@bufbuild/protobuf";
-import { Deployment_State, type Plan, PlanSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { type Plan, PlanSchema, Purpose, Scope } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { change } from "../change.ts";
 import type { Operator } from "../client.ts";
 import { exitCode, RefusedError } from "../errors.ts";
-import { Follower } from "../follow.ts";
 import { plural } from "../format.ts";
 import type { Io } from "../io.ts";
-import { lossLines, planLines } from "../plan-text.ts";
-import { sleep, watchFeed } from "../watch.ts";
-import { deploymentState } from "../words.ts";
+import { type OutputOptions, wantsJson } from "../output.ts";
+import { isUnchanged, lossLines, planLines } from "../plan-text.ts";
+import { agree } from "./agree.ts";
+import { follow } from "./wait.ts";
+
+type Wanted = { cluster: string; scope: Scope; purpose: Purpose; nodes: string[] };
+
+const deploying = (cluster: string, all = false): Wanted => ({
+  cluster,
+  scope: all ? Scope.ALL : Scope.CHANGED,
+  purpose: Purpose.DEPLOY,
+  nodes: [],
+});
 
 export async function plan(
   operator: Operator,
   io: Io,
   cluster: string,
-  options: { output?: string },
+  options: OutputOptions & { all?: boolean },
 ): Promise<number> {
-  const resolved = await getPlan(operator, cluster);
-  if (options.output === "json") io.out(JSON.stringify(toJson(PlanSchema, resolved), null, 2));
+  const resolved = await getPlan(operator, deploying(cluster, options.all));
+  if (wantsJson(options)) io.out(JSON.stringify(toJson(PlanSchema, resolved), null, 2));
   else for (const { text } of planLines(resolved)) io.out(text);
   return exitCode.ok;
 }
 
-export type DeployOptions = { yes?: boolean; planHash?: string; wait: boolean };
+type StartOptions = { yes?: boolean; planHash?: string; wait: boolean; hold?: string[] };
 
 export async function deploy(
   operator: Operator,
   io: Io,
   cluster: string,
-  options: DeployOptions,
+  options: StartOptions & { all?: boolean },
 ): Promise<number> {
-  const resolved = await getPlan(operator, cluster);
-  if (options.planHash && options.planHash !== resolved.hash) {
-    throw new RefusedError(
-      `the plan for ${cluster} is now ${resolved.hash}, not ${options.planHash}; see what changed: muster plan ${cluster}`,
-    );
+  const wanted = deploying(cluster, options.all);
+  const resolved = await getPlan(operator, wanted);
+  // What was agreed to before and is no longer so must be said, also if nothing is left to do.
+  refuseOther(resolved, options, `muster plan ${cluster}${options.all ? " --all" : ""}`);
+  const unchanged = resolved.steps.filter(isUnchanged).length;
+  if (resolved.steps.length && unchanged === resolved.steps.length) {
+    io.out(`nothing has changed in cluster ${cluster}: all ${plural(unchanged, "step")} were done before`);
+    io.out(`do everything anew, with empty disks: muster deploy ${cluster} --all`);
+    return exitCode.ok;
   }
-  for (const line of summary(resolved)) io.out(line);
-  if (!options.yes) await agree(io, cluster);
-  const { deployment } = await operator.deployments.startDeployment({ cluster, planHash: resolved.hash });
+  const left = unchanged ? `, ${unchanged} of them unchanged and left out` : "";
+  const size = `${plural(resolved.nodes.length, "node")}, ${plural(resolved.steps.length, "step")}${left}`;
+  io.out(`Deploying ${resolved.cluster}: ${size}, plan ${resolved.hash}`);
+  return start(operator, io, resolved, wanted, options);
+}
+
+export async function release(
+  operator: Operator,
+  io: Io,
+  cluster: string,
+  nodes: string[],
+  options: StartOptions,
+): Promise<number> {
+  const wanted = { cluster, scope: Scope.UNSPECIFIED, purpose: Purpose.RELEASE, nodes };
+  const resolved = await getPlan(operator, wanted);
+  refuseOther(resolved, options, `muster release ${[cluster, ...nodes].join(" ")}`);
+  const names = resolved.nodes.map(({ node }) => node).join(", ");
+  io.out(`Releasing ${names} from cluster ${resolved.cluster}, plan ${resolved.hash}`);
+  return start(operator, io, resolved, wanted, options);
+}
+
+async function start(
+  operator: Operator,
+  io: Io,
+  { cluster, hash: planHash, ...resolved }: Plan,
+  wanted: Wanted,
+  options: StartOptions,
+): Promise<number> {
+  const losses = lossLines({ ...resolved, cluster, hash: planHash });
+  io.out(losses.length ? "These disks are wiped:" : "No disk is wiped.");
+  for (const line of losses) io.out(`  ${line}`);
+  if (!options.yes) await agree(io, "the cluster's name", cluster);
+  const { deployment } = await change((requestId) =>
+    operator.deployments.startDeployment({ ...wanted, planHash, holds: options.hold ?? [], requestId }),
+  );
   const name = deployment?.name ?? cluster;
   io.out(`deployment/${name} started`);
   return options.wait ? follow(operator, io, name) : exitCode.ok;
 }
 
-async function getPlan({ deployments }: Operator, cluster: string): Promise<Plan> {
-  const { plan } = await deployments.planCluster({ cluster });
-  if (!plan) throw new Error(`the daemon sent no plan for ${cluster}`);
+async function getPlan({ deployments }: Operator, wanted: Wanted): Promise<Plan> {
+  const { plan } = await deployments.planCluster(wanted);
+  if (!plan) throw new Error(`the daemon sent no plan for ${wanted.cluster}`);
   return plan;
 }
 
-function summary(resolved: Plan): string[] {
-  const size = `${plural(resolved.nodes.length, "node")}, ${plural(resolved.steps.length, "step")}`;
-  const losses = lossLines(resolved).map((line) => `  ${line}`);
-  return [
-    `Deploying ${resolved.cluster}: ${size}, plan ${resolved.hash}`,
-    "These disks are wiped:",
-    ...losses,
-  ];
-}
-
-async function agree(io: Io, cluster: string): Promise<void> {
-  if (!io.interactive) throw new RefusedError("nobody can be asked here; --yes agrees to the plan");
-  const answer = await io.ask(`Type the cluster's name (${cluster}) to go on: `);
-  if (!answer.trim()) throw new RefusedError("no name was typed; nothing was done");
-  if (answer.trim() !== cluster) throw new RefusedError("that is not the cluster's name; nothing was done");
-}
-
-export async function retry(
-  operator: Operator,
-  io: Io,
-  name: string,
-  options: { wait?: boolean },
-): Promise<number> {
-  const { deployment, steps } = await operator.deployments.retryDeployment({ name });
-  const started = deployment?.name ?? name;
-  io.out(`deployment/${started} goes on: ${plural(steps, "step")} will be tried again`);
-  return options.wait ? follow(operator, io, started) : exitCode.ok;
-}
-
-export async function stop(operator: Operator, io: Io, name: string): Promise<number> {
-  const { deployment } = await operator.deployments.stopDeployment({ name });
-  const word = deployment ? deploymentState(deployment.state).word : "stopping";
-  const note =
-    deployment?.state === Deployment_State.STOPPING ? "; running steps finish, no other starts" : "";
-  io.out(`deployment/${deployment?.name ?? name} ${word}${note}`);
-  return exitCode.ok;
-}
-
-export async function wait(operator: Operator, io: Io, name: string): Promise<number> {
-  const { deployment } = await operator.deployments.getDeployment({ name });
-  return follow(operator, io, deployment?.name ?? name);
-}
-
-/** Prints what happens until the deployment has ended, and says by the exit code how. */
-export async function follow(operator: Operator, io: Io, name: string): Promise<number> {
-  const follower = new Follower(name, io.now);
-  for await (const item of watchFeed(operator.watch, { signal: io.signal, sleep })) {
-    for (const line of follower.take(item)) io.out(line);
-    const { ended } = follower;
-    if (ended) {
-      for (const line of follower.summary(ended)) io.out(line);
-      return ended.state === Deployment_State.SUCCEEDED ? exitCode.ok : exitCode.failed;
-    }
-    if (follower.missing) throw new RefusedError(`deployment ${name} is not known to the daemon`);
-  }
-  io.err(`no longer watching; the deployment goes on. Watch it again: muster wait ${name}`);
-  return exitCode.interrupted;
+function refuseOther({ cluster, hash }: Plan, { planHash }: StartOptions, see: string): void {
+  if (!planHash || planHash === hash) return;
+  throw new RefusedError(`the plan for ${cluster} is now ${hash}, not ${planHash}; see what changed: ${see}`);
 }

@@ -1,18 +1,24 @@
 // `muster describe`: everything about one thing, for people.
-import type { Deployment, Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { toJson } from "@bufbuild/protobuf";
+import { stringify } from "yaml";
+import { type Deployment, Purpose, type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Image } from "../../proto/gen/muster/v1/image_pb.ts";
 import type { Disk, Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { Firmware_Mode } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { ManifestSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { Operator } from "../client.ts";
 import { exitCode } from "../errors.ts";
 import { clean, dateTime, elapsed, formatBytes, formatProgress, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
+import { allPages } from "../pages.ts";
 import { facts, indent, table } from "../text-table.ts";
 import {
   bootTargetWord,
   deploymentState,
   environmentWord,
+  flagText,
+  isHeld,
   nodeState,
   powerWord,
   stepState,
@@ -34,6 +40,7 @@ async function describeLines(operator: Operator, kind: Kind, name: string, now: 
     return image ? imageLines(image) : [];
   }
   if (kind === "clusters") return clusterLines(operator, name, now);
+  if (kind !== "deployments") return documentLines(operator, `${kind.slice(0, -1)}/${name}`);
   const { deployment, steps } = await operator.deployments.getDeployment({ name });
   return deployment ? deploymentLines(deployment, steps, now) : [];
 }
@@ -44,7 +51,8 @@ export function nodeLines(node: Node): string[] {
     ["Node", node.name],
     ["State", nodeState(node.state).word],
     ["Reason", clean(node.reason)],
-    ["Fault", clean(node.fault)],
+    ["Set", clean(flagText(node))],
+    ...node.faults.map(({ message }): [string, string] => ["Fault", clean(message)]),
     ["Approval code", node.approvalCode],
     ["Cluster", node.cluster && `${node.cluster}, role ${node.role}, host name ${node.hostname}`],
     [
@@ -137,6 +145,13 @@ export function imageLines(image: Image): string[] {
   ]);
 }
 
+/** The stored manifest as it could be applied again. */
+async function documentLines({ clusters }: Operator, name: string): Promise<string[]> {
+  const { document } = await clusters.getDocument({ name });
+  if (!document?.manifest) return [];
+  return stringify(toJson(ManifestSchema, document.manifest)).trimEnd().split("\n").map(clean);
+}
+
 async function clusterLines(operator: Operator, name: string, now: number): Promise<string[]> {
   const { cluster } = await operator.clusters.getCluster({ name });
   if (!cluster) return [];
@@ -145,7 +160,10 @@ async function clusterLines(operator: Operator, name: string, now: number): Prom
     ["Domain", cluster.spec?.domain],
     ["Deployment", cluster.deployment || "never deployed"],
   ]);
-  const { nodes } = await operator.nodes.listNodes({});
+  const nodes = await allPages(
+    (request) => operator.nodes.listNodes(request),
+    (page) => page.nodes,
+  );
   const rows = (cluster.spec?.nodes ?? []).map((member) => {
     const node = nodes.find((candidate) => candidate.name === member.node);
     const state = node ? nodeState(node.state).word : "not known yet";
@@ -168,11 +186,12 @@ function deploymentLines(deployment: Deployment, steps: Step[], now: number): st
     ["Reason", clean(deployment.reason)],
     ["Started", start === undefined ? "" : dateTime(start)],
     ["Took", elapsed(deployment.startTime, deployment.endTime, now)],
+    ["For", deployment.plan?.purpose === Purpose.RELEASE ? "setting nodes free" : ""],
     ["Plan", deployment.plan?.hash],
   ]);
   const rows = steps.map((step) => {
     const progress = step.progress && !step.endTime ? formatProgress(step.progress) : "";
-    const what = clean(step.reason || step.result) || progress;
+    const what = noteOf(step, deployment) || clean(step.reason || step.result) || progress;
     const attempt = step.attempt > 1 ? String(step.attempt) : "";
     return [
       step.node,
@@ -184,4 +203,11 @@ function deploymentLines(deployment: Deployment, steps: Step[], now: number): st
     ];
   });
   return [...lines, "", ...table(["NODE", "TASK", "STATE", "TOOK", "ATTEMPT", "RESULT"], rows)];
+}
+
+/** What neither a reason nor a result says. */
+function noteOf(step: Step, { name, plan }: Deployment): string {
+  if (isHeld(step)) return `held; muster go ${name} ${step.node}/${step.task}`;
+  const since = plan?.steps.find(({ id }) => id === `${step.node}/${step.task}`)?.unchangedSince;
+  return step.state === Step_State.SKIPPED && since ? `unchanged since ${since}` : "";
 }

@@ -1,25 +1,43 @@
 // `muster events`: what has happened, and with -w what happens.
-import type { Event } from "../../proto/gen/muster/v1/watch_pb.ts";
+import { toJson } from "@bufbuild/protobuf";
+import { type Event, EventSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 import type { Operator } from "../client.ts";
-import { exitCode } from "../errors.ts";
+import { exitCode, RefusedError } from "../errors.ts";
 import { clean, dateTime, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
+import { jsonList, type OutputOptions, wantsJson } from "../output.ts";
+import { allPages } from "../pages.ts";
 import { sleep, watchFeed } from "../watch.ts";
 import { severity } from "../words.ts";
 
-export async function events(operator: Operator, io: Io, options: { watch?: boolean }): Promise<number> {
+type EventsOptions = OutputOptions & { watch?: boolean; filter?: string };
+
+export async function events(operator: Operator, io: Io, options: EventsOptions): Promise<number> {
+  if (options.watch) {
+    if (options.filter || wantsJson(options)) throw new RefusedError("-w shows all events, as text");
+    return watchEvents(operator, io);
+  }
+  const newestFirst = await allPages(
+    (request) => operator.watch.listEvents(request),
+    (page) => page.events,
+    options,
+  );
+  const found = newestFirst.reverse();
+  if (wantsJson(options)) io.out(jsonList(found.map((event) => toJson(EventSchema, event))));
+  else for (const event of found) io.out(eventLine(event));
+  return exitCode.ok;
+}
+
+async function watchEvents(operator: Operator, io: Io): Promise<number> {
   // After a new snapshot the same events come again: what was printed is known by its revision.
   let printed = 0n;
   let highest = 0n;
   for await (const item of watchFeed(operator.watch, { signal: io.signal, sleep })) {
     if (item.kind === "restart") printed = highest;
-    if (item.kind === "broken") {
-      if (!options.watch) throw item.error;
+    if (item.kind === "broken")
       io.err(`connection to the daemon lost, trying again: ${clean(item.error.message)}`);
-    }
     if (item.kind !== "message") continue;
     const { change } = item.response;
-    if (change.case === "snapshotEnd" && !options.watch) return exitCode.ok;
     if (change.case !== "put" || change.value.kind.case !== "event") continue;
     const event = change.value.kind.value;
     if (event.revision && event.revision <= printed) continue;

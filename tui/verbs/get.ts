@@ -1,20 +1,35 @@
-// `muster get`: lists as tables or as protobuf JSON.
+// `muster get`: whole lists, however many pages they have, as tables or as protobuf JSON.
 import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
-import { type Cluster, ClusterSchema } from "../../proto/gen/muster/v1/cluster_pb.ts";
+import {
+  type Cluster,
+  ClusterSchema,
+  type Document,
+  DocumentSchema,
+} from "../../proto/gen/muster/v1/cluster_pb.ts";
 import { type Deployment, DeploymentSchema, StepSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { type Image, ImageSchema } from "../../proto/gen/muster/v1/image_pb.ts";
 import { type Node, NodeSchema } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { Operator } from "../client.ts";
-import { exitCode } from "../errors.ts";
+import { exitCode, RefusedError } from "../errors.ts";
 import { clean, dateTime, elapsed, formatAge, formatBytes, shortDigest, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
+import { jsonList, type OutputOptions, wantsJson } from "../output.ts";
+import { allPages } from "../pages.ts";
 import { table } from "../text-table.ts";
-import { countSteps, deploymentState, nodeState, powerWord } from "../words.ts";
+import {
+  countSteps,
+  countText,
+  deploymentState,
+  faultText,
+  flagText,
+  nodeState,
+  powerWord,
+} from "../words.ts";
 
-export const kinds = ["nodes", "clusters", "images", "deployments"] as const;
+export const kinds = ["nodes", "clusters", "images", "deployments", "roles", "schemes", "tasks"] as const;
 export type Kind = (typeof kinds)[number];
 
-export type GetOptions = { output?: string };
+type GetOptions = OutputOptions & { filter?: string };
 
 export async function get(
   operator: Operator,
@@ -23,30 +38,73 @@ export async function get(
   name: string | undefined,
   options: GetOptions,
 ): Promise<number> {
-  const json = options.output === "json";
+  if (name && options.filter) throw new RefusedError("--filter is for a list, not for one thing by name");
+  const json = wantsJson(options);
   if (kind === "nodes") {
+    const { nodes: api } = operator;
     const nodes = name
-      ? [(await operator.nodes.getNode({ name })).node]
-      : (await operator.nodes.listNodes({})).nodes;
+      ? [(await api.getNode({ name })).node]
+      : await allPages(
+          (request) => api.listNodes(request),
+          (page) => page.nodes,
+          options,
+        );
     print(io, json, NodeSchema, known(nodes), (items) => nodeTable(items, io.now()));
   } else if (kind === "clusters") {
-    const { clusters: api, deployments } = operator;
+    const { clusters: api } = operator;
     const clusters = name
       ? [(await api.getCluster({ name })).cluster]
-      : (await api.listClusters({})).clusters;
-    const runs = json ? [] : (await deployments.listDeployments({})).deployments;
+      : await allPages(
+          (request) => api.listClusters(request),
+          (page) => page.clusters,
+          options,
+        );
+    const runs = json ? [] : await deploymentList(operator);
     print(io, json, ClusterSchema, known(clusters), (items) => clusterTable(items, runs));
   } else if (kind === "images") {
     const { images: api } = operator;
-    const images = name ? [(await api.getImage({ name })).image] : (await api.listImages({})).images;
+    const images = name
+      ? [(await api.getImage({ name })).image]
+      : await allPages(
+          (request) => api.listImages(request),
+          (page) => page.images,
+          options,
+        );
     print(io, json, ImageSchema, known(images), imageTable);
+  } else if (kind !== "deployments") {
+    print(io, json, DocumentSchema, await documents(operator, kind, name, options), documentTable);
   } else if (name) {
     await getDeployment(operator, io, name, json);
   } else {
-    const { deployments } = await operator.deployments.listDeployments({});
-    print(io, json, DeploymentSchema, deployments, (items) => deploymentTable(items, io.now()));
+    const runs = await deploymentList(operator, options);
+    print(io, json, DeploymentSchema, runs, (items) => deploymentTable(items, io.now()));
   }
   return exitCode.ok;
+}
+
+function deploymentList({ deployments }: Operator, options: { filter?: string } = {}): Promise<Deployment[]> {
+  return allPages(
+    (request) => deployments.listDeployments(request),
+    (page) => page.deployments,
+    options,
+  );
+}
+
+/** Roles, schemes and tasks are stored manifests; all are listed by one call. */
+async function documents(
+  { clusters }: Operator,
+  kind: Kind,
+  name: string | undefined,
+  options: { filter?: string },
+): Promise<Document[]> {
+  const prefix = `${kind.slice(0, -1)}/`;
+  if (name) return known([(await clusters.getDocument({ name: prefix + name })).document]);
+  const all = await allPages(
+    (request) => clusters.listDocuments(request),
+    (page) => page.documents,
+    options,
+  );
+  return all.filter((document) => document.name.startsWith(prefix));
 }
 
 /** One deployment comes with its steps. */
@@ -55,8 +113,7 @@ async function getDeployment(operator: Operator, io: Io, name: string, json: boo
   const items = known([deployment]);
   if (!json) {
     for (const line of deploymentTable(items, io.now())) io.out(line);
-    const { total, done, failed } = countSteps(steps);
-    io.out(`${done} of ${total} steps done, ${failed} failed`);
+    io.out(countText(countSteps(steps)));
     return;
   }
   const body = {
@@ -73,7 +130,7 @@ function print<S extends DescMessage>(
   items: MessageShape<S>[],
   lines: (items: MessageShape<S>[]) => string[],
 ): void {
-  if (json) io.out(JSON.stringify({ items: items.map((item) => toJson(schema, item)) }, null, 2));
+  if (json) io.out(jsonList(items.map((item) => toJson(schema, item))));
   else for (const line of lines(items)) io.out(line);
 }
 
@@ -85,7 +142,12 @@ export function nodeTable(nodes: Node[], now: number): string[] {
   const rows = nodes.map((node) => {
     const seen = timeMs(node.lastSeenTime);
     const age = node.online ? "online" : seen === undefined ? "never" : `${formatAge(now - seen)} ago`;
-    const why = [node.approvalCode && `code ${node.approvalCode}`, node.reason, node.fault]
+    const why = [
+      node.approvalCode && `code ${node.approvalCode}`,
+      flagText(node),
+      node.reason,
+      faultText(node),
+    ]
       .filter(Boolean)
       .join("; ");
     const power = powerWord(node.power);
@@ -113,6 +175,11 @@ export function clusterTable(clusters: Cluster[], deployments: Deployment[]): st
     ];
   });
   return table(["NAME", "NODES", "ROLES", "DEPLOYMENT", "STATE", "REASON"], rows);
+}
+
+function documentTable(items: Document[]): string[] {
+  const rows = items.map(({ name, etag }) => [name.slice(name.indexOf("/") + 1), etag]);
+  return table(["NAME", "REVISION"], rows);
 }
 
 function imageTable(images: Image[]): string[] {

@@ -39,7 +39,7 @@ async function stepLog(operator: Operator, io: Io, step: string, follow: boolean
 
 async function allLogs(operator: Operator, io: Io, name: string): Promise<void> {
   const { steps } = await operator.deployments.getDeployment({ name });
-  for (const step of steps.filter(({ state }) => state !== Step_State.PENDING)) {
+  for (const step of steps.filter(({ attempt }) => attempt > 0)) {
     io.out(`== ${step.node}/${step.task} ${stepState(step.state).word}, attempt ${step.attempt}`);
     await prefixedLog(operator, io, step, false);
   }

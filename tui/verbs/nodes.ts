@@ -1,8 +1,10 @@
 // `muster approve` and `muster power`.
 import { Node_State, PowerAction } from "../../proto/gen/muster/v1/node_pb.ts";
+import { change } from "../change.ts";
 import type { Operator } from "../client.ts";
 import { exitCode, RefusedError } from "../errors.ts";
 import type { Io } from "../io.ts";
+import { allPages } from "../pages.ts";
 import { powerWord } from "../words.ts";
 
 export async function approve(
@@ -15,16 +17,18 @@ export async function approve(
     throw new RefusedError("approve needs the name of a node, or --all");
   if (options.all && options.code) throw new RefusedError("--code belongs to one node, not to --all");
   if (name) {
-    await nodes.approveNode({ name, code: options.code ?? "" });
+    await change((requestId) => nodes.approveNode({ name, code: options.code ?? "", requestId }));
     io.out(`node/${name} approved`);
     return exitCode.ok;
   }
-  const waiting = (await nodes.listNodes({})).nodes.filter(
-    ({ state }) => state === Node_State.AWAITING_APPROVAL,
+  const all = await allPages(
+    (request) => nodes.listNodes(request),
+    (page) => page.nodes,
   );
-  for (const node of waiting) {
-    await nodes.approveNode({ name: node.name });
-    io.out(`node/${node.name} approved`);
+  const waiting = all.filter(({ state }) => state === Node_State.AWAITING_APPROVAL);
+  for (const { name: next } of waiting) {
+    await change((requestId) => nodes.approveNode({ name: next, requestId }));
+    io.out(`node/${next} approved`);
   }
   if (!waiting.length) io.out("no node awaits approval");
   return exitCode.ok;
@@ -44,7 +48,10 @@ export async function power({ nodes }: Operator, io: Io, verb: PowerVerb, name: 
     if (node) io.out(`node/${name} power ${powerWord(node.power)}`);
     return exitCode.ok;
   }
-  const answer = await nodes.setNodePower({ name, action: actions[verb] }, { timeoutMs: powerTimeoutMs });
+  const action = actions[verb];
+  const answer = await change((requestId) =>
+    nodes.setNodePower({ name, action, requestId }, { timeoutMs: powerTimeoutMs }),
+  );
   io.out(`node/${name} power ${powerWord(answer.power)}`);
   return exitCode.ok;
 }

@@ -4,15 +4,25 @@ import type { Operator } from "../client.ts";
 import { exitCode } from "../errors.ts";
 import { clean, elapsed, formatProgress } from "../format.ts";
 import type { Io } from "../io.ts";
+import { allPages } from "../pages.ts";
 import { indent } from "../text-table.ts";
-import { countSteps, deploymentState, hasEnded, needsYou } from "../words.ts";
+import { countSteps, countText, deploymentState, hasEnded, needsYou } from "../words.ts";
 import { clusterTable, nodeTable } from "./get.ts";
 
 export async function overview(operator: Operator, io: Io): Promise<number> {
-  const [{ clusters }, { nodes }, { deployments }] = await Promise.all([
-    operator.clusters.listClusters({}),
-    operator.nodes.listNodes({}),
-    operator.deployments.listDeployments({}),
+  const [clusters, nodes, deployments] = await Promise.all([
+    allPages(
+      (request) => operator.clusters.listClusters(request),
+      (page) => page.clusters,
+    ),
+    allPages(
+      (request) => operator.nodes.listNodes(request),
+      (page) => page.nodes,
+    ),
+    allPages(
+      (request) => operator.deployments.listDeployments(request),
+      (page) => page.deployments,
+    ),
   ]);
   const running = deployments.filter(({ state }) => !hasEnded(state));
   const sections: [string, string[]][] = [
@@ -33,10 +43,9 @@ export async function overview(operator: Operator, io: Io): Promise<number> {
 
 async function runLines(operator: Operator, deployment: Deployment, now: number): Promise<string[]> {
   const { steps } = await operator.deployments.getDeployment({ name: deployment.name });
-  const { done, total, failed } = countSteps(steps);
   const took = elapsed(deployment.startTime, deployment.endTime, now);
   const reason = deployment.reason ? `: ${clean(deployment.reason)}` : "";
-  const head = `${deploymentState(deployment.state).word} ${took}, ${done} of ${total} steps done, ${failed} failed`;
+  const head = `${deploymentState(deployment.state).word} ${took}, ${countText(countSteps(steps))}`;
   const active = steps
     .filter(({ state }) => state === Step_State.RUNNING || state === Step_State.UNKNOWN)
     .map((step) =>

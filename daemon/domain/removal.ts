@@ -1,0 +1,58 @@
+// What may be deleted: nothing that something else refers to, nothing that a deployment works on.
+import { isBusy } from "./node.ts";
+import { isRunning } from "./schedule.ts";
+import type { State } from "./state.ts";
+
+/**
+ * What keeps a resource from being deleted, such as `cluster/demo`; empty if nothing does.
+ * `name`: `node/n1`, `cluster/demo`, `role/compute`, `scheme/raid1`, `task/ntp`, `image/debian-12`.
+ */
+export function usersOf(state: State, name: string): string[] {
+  const slash = name.indexOf("/");
+  const [kind, rest] = [name.slice(0, slash), name.slice(slash + 1)];
+  const clusters = [...state.clusters.values()];
+  const running = [...state.deployments.values()].filter(isRunning);
+  const documents = [...state.documents.values()].flatMap(({ name, manifest }) =>
+    manifest ? [{ name, kind: manifest.kind }] : [],
+  );
+  switch (kind) {
+    case "node": {
+      const naming = clusters.filter(({ spec }) => spec?.nodes.some(({ node }) => node === rest));
+      const busy = isBusy(state.nodes.get(rest)?.state ?? 0);
+      const working = busy ? running.filter(({ plan }) => plan?.nodes.some(({ node }) => node === rest)) : [];
+      return [
+        ...naming.map(({ name }) => `cluster/${name}`),
+        ...working.map(({ name }) => `deployment/${name}`),
+      ];
+    }
+    case "cluster":
+      return running.filter(({ cluster }) => cluster === rest).map(({ name }) => `deployment/${name}`);
+    case "role": {
+      const naming = clusters.filter(({ spec }) => spec?.nodes.some(({ role }) => role === rest));
+      const tasks = documents.filter(
+        ({ kind }) =>
+          kind.case === "task" &&
+          (kind.value.roles.includes(rest) || kind.value.crossDepends.some(({ role }) => role === rest)),
+      );
+      return [...naming.map(({ name }) => `cluster/${name}`), ...tasks.map(({ name }) => name)];
+    }
+    case "scheme":
+      return documents
+        .filter(({ kind }) => kind.case === "role" && kind.value.scheme === rest)
+        .map(({ name }) => name);
+    case "image":
+      return documents
+        .filter(({ kind }) => kind.case === "role" && kind.value.image === rest)
+        .map(({ name }) => name);
+    case "task":
+      return documents
+        .filter(
+          ({ kind }) =>
+            kind.case === "task" &&
+            (kind.value.requires.includes(rest) || kind.value.crossDepends.some(({ task }) => task === rest)),
+        )
+        .map(({ name }) => name);
+    default:
+      return [];
+  }
+}

@@ -1,0 +1,168 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import { AgentWorld, eventually } from "./agent-world.ts";
+import { Journal } from "./journal.ts";
+import { journalFiles } from "./journal-files.ts";
+
+let world: AgentWorld;
+beforeEach(async () => {
+  world = await AgentWorld.open();
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+describe("an attempt", () => {
+  it("is refused when a newer one was seen, also by the next agent", async () => {
+    const agent = await world.startAgent();
+    world.daemon.assign("t2", "true", 60_000, 20n);
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    const refusal = {
+      outcome: StepResult_Outcome.FAILED,
+      fence: 19n,
+      reason: expect.stringContaining("an older attempt: its fence is 19, and this agent has seen 20"),
+    };
+    world.daemon.assign("t1", "true", 60_000, 19n);
+    await eventually(() => expect(world.daemon.results[1]).toMatchObject(refusal));
+    await agent.stop();
+    await world.startAgent();
+    expect(world.daemon.hellos[1]?.highestFence).toBe(20n);
+    world.daemon.assign("t0", "true", 60_000, 18n);
+    await eventually(() => expect(world.daemon.results[2]?.reason).toContain("its fence is 18"));
+    expect([...world.daemon.logs.keys()]).toEqual(["t2"]);
+  });
+
+  it("is another one when its token comes with a higher fence", async () => {
+    await world.startAgent();
+    for (const fence of [5n, 1_000_005n, 5n]) world.daemon.assign("t1", "sleep 0.1", 60_000, fence);
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    await eventually(() => expect(world.daemon.results.map(({ fence }) => fence)).toEqual([1_000_005n, 5n]));
+    world.daemon.assign("t1", "true", 60_000, 1_000_006n);
+    await eventually(() => expect(world.daemon.results[2]).toMatchObject({ fence: 1_000_006n, outcome: 1 }));
+  });
+
+  it("does not start when the journal cannot be written, and says what to do", async () => {
+    await world.startAgent();
+    rmSync(join(world.dir, "journal"), { recursive: true });
+    writeFileSync(join(world.dir, "journal"), "a file where the folder was");
+    world.daemon.assign("t1", `touch ${join(world.dir, "ran")}`, 60_000, 5n);
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]).toMatchObject({
+      token: "t1",
+      fence: 5n,
+      outcome: StepResult_Outcome.FAILED,
+    });
+    expect(world.daemon.results[0]?.reason).toMatch(
+      /journal in .* cannot be written: .*ENOTDIR.*; make room/,
+    );
+    rmSync(join(world.dir, "journal"));
+    mkdirSync(join(world.dir, "journal"));
+    world.daemon.assign("t1", `touch ${join(world.dir, "ran")}`, 60_000, 5n);
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    expect(existsSync(join(world.dir, "ran"))).toBe(false);
+    world.daemon.assign("t1", `touch ${join(world.dir, "ran")}`, 60_000, 6n);
+    await eventually(() => expect(existsSync(join(world.dir, "ran"))).toBe(true));
+  });
+
+  it("is cancelled", async () => {
+    await world.startAgent();
+    world.daemon.assign("t1", "echo started; sleep 60");
+    await eventually(() => expect(world.daemon.logs.get("t1")).toContain("\nstarted\n"));
+    world.daemon.say({ case: "cancel", value: { token: "t1" } });
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]).toMatchObject({
+      outcome: StepResult_Outcome.CANCELLED,
+      reason: "the step was cancelled",
+    });
+  });
+
+  it("does not run when its cancellation came first", async () => {
+    await world.startAgent();
+    world.daemon.say({ case: "cancel", value: { token: "t1" } });
+    world.daemon.assign("t1", "echo must not run");
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    for (const { outcome } of world.daemon.results) expect(outcome).toBe(StepResult_Outcome.CANCELLED);
+    expect(world.daemon.logs.has("t1")).toBe(false);
+  });
+
+  it("is stopped at its limit", async () => {
+    await world.startAgent();
+    world.daemon.assign("t1", "sleep 60", 200);
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]).toMatchObject({
+      outcome: StepResult_Outcome.FAILED,
+      reason: "the step took longer than its limit of 0.2 s and was stopped",
+    });
+  });
+
+  it("is refused while another runs", async () => {
+    await world.startAgent();
+    world.daemon.assign("t1", "sleep 60");
+    world.daemon.assign("t2", "true");
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]).toMatchObject({
+      token: "t2",
+      outcome: StepResult_Outcome.FAILED,
+      reason: expect.stringContaining("is still running demo-1/n1/t1"),
+    });
+  });
+
+  it("fails when the agent is stopped, and the next agent says so", async () => {
+    const agent = await world.startAgent();
+    world.daemon.assign("t1", "echo started; sleep 60");
+    await eventually(() => expect(world.daemon.logs.get("t1")).toContain("\nstarted\n"));
+    await agent.stop();
+    await world.startAgent();
+    expect(world.daemon.hellos.at(-1)?.finished).toMatchObject([
+      {
+        token: "t1",
+        outcome: StepResult_Outcome.FAILED,
+        reason: expect.stringContaining("agent was stopped"),
+      },
+    ]);
+  });
+
+  it("of a step kind that is unknown fails and leaves the agent free", async () => {
+    await world.startAgent();
+    world.daemon.say({
+      case: "assign",
+      value: { token: "t1", step: "demo-1/n1/new", attempt: 1, action: {} },
+    });
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]?.reason).toContain("does not know the kind of the step");
+    world.daemon.assign("t2", "true");
+    await eventually(() => expect(world.daemon.results[1]?.outcome).toBe(StepResult_Outcome.SUCCEEDED));
+  });
+
+  it("of a reboot restarts the machine once, when the daemon has the result or after a while", async () => {
+    await world.startAgent();
+    const reboot = (token: string) => {
+      const action = { kind: { case: "reboot" as const, value: {} } };
+      world.daemon.say({ case: "assign", value: { token, step: "demo-1/n1/reboot", attempt: 1, action } });
+    };
+    reboot("t1");
+    await eventually(() => expect(world.reboots).toBe(1));
+    expect(world.daemon.results).toMatchObject([{ outcome: StepResult_Outcome.SUCCEEDED }]);
+    reboot("t1");
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    world.daemon.acknowledges = false;
+    reboot("t2");
+    await eventually(() => expect(world.daemon.results).toHaveLength(3));
+    await delay(100);
+    expect(world.reboots).toBe(1);
+    await eventually(() => expect(world.reboots).toBe(2));
+  });
+
+  it("of a reboot is made good by an agent that was killed before it came", async () => {
+    const killed = new Journal(journalFiles(join(world.dir, "journal")));
+    killed.start({ token: "t1", step: "demo-1/n1/reboot", fence: 7n, kind: "reboot", bootId: "boot-1" });
+    killed.finish(
+      create(StepResultSchema, { token: "t1", fence: 7n, outcome: StepResult_Outcome.SUCCEEDED }),
+    );
+    killed.acknowledge("t1");
+    await world.startAgent();
+    await eventually(() => expect(world.reboots).toBe(1));
+  });
+});

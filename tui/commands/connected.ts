@@ -1,0 +1,10 @@
+// What the tables of verbs share: a verb is run with a connection to the daemon.
+import { Option } from "commander";
+import type { Operator } from "../client.ts";
+import type { Io } from "../io.ts";
+
+export type Verb = (operator: Operator, io: Io) => Promise<number>;
+export type Connected = (verb: Verb) => Promise<void>;
+
+export const output = () => new Option("-o, --output <format>", "json instead of text").choices(["json"]);
+export const json = () => new Option("--json", "as -o json");

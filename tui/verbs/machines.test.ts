@@ -1,0 +1,74 @@
+import { describe, expect, it } from "vitest";
+import { codes, RpcError } from "../../proto/rpc/status.ts";
+import { node } from "../testing/fixtures.ts";
+import { done, muster, start } from "../testing/muster.ts";
+
+describe("what an operator sets on a node", () => {
+  it("is sent with a mask of just that, and what is set now is printed", async () => {
+    const fake = await start();
+    fake.put({
+      case: "node",
+      value: node("n1", { maintenance: true, maintenanceReason: "new fan", protected: true }),
+    });
+    const { out } = await done(muster(fake.stateDir, "maintenance n1 on new fan"));
+    expect(out).toBe("node/n1: maintenance (new fan), protected");
+    await done(muster(fake.stateDir, "protect n1 off"));
+    await done(muster(fake.stateDir, "retire n2 on"));
+    expect(fake.calls.map(({ request }) => request)).toMatchObject([
+      {
+        node: { name: "n1", maintenance: true, maintenanceReason: "new fan" },
+        updateMask: { paths: ["maintenance", "maintenance_reason"] },
+      },
+      { node: { name: "n1", protected: false }, updateMask: { paths: ["protected"] } },
+      { node: { name: "n2", retired: true }, updateMask: { paths: ["retired"] } },
+    ]);
+    expect((await done(muster(fake.stateDir, "describe node n1"))).out).toMatch(
+      /Set: +maintenance \(new fan\), protected/,
+    );
+    expect((await done(muster(fake.stateDir, "get nodes"))).out).toContain(
+      "maintenance (new fan), protected",
+    );
+  });
+
+  it.each(["maintenance n1 maybe", "maintenance n1", "protect on", "maintenance n1 off because"])(
+    "refuses `%s`",
+    async (args) => {
+      const fake = await start();
+      expect((await done(muster(fake.stateDir, args))).code).toBe(2);
+      expect(fake.calls).toEqual([]);
+    },
+  );
+});
+
+describe("delete", () => {
+  it("asks for the name, and deletes the thing as it was seen", async () => {
+    const fake = await start();
+    fake.put({ case: "node", value: node("n1", { etag: "42" }) });
+    const answer = async (text: string) =>
+      done(muster(fake.stateDir, "delete node n1", { interactive: true, ask: async () => text }));
+    expect(await answer("n2")).toMatchObject({
+      code: 2,
+      err: "muster: that is not the node's name; nothing was done",
+    });
+    expect(fake.calls).toEqual([]);
+    const { code, out } = await answer("n1");
+    expect([code, out.split("\n").at(-1)]).toEqual([0, "node/n1 deleted"]);
+    expect(fake.calls).toMatchObject([{ request: { name: "n1", etag: "42" } }]);
+    await done(muster(fake.stateDir, "delete task worker --yes"));
+    expect(fake.calls[1]).toMatchObject({ request: { name: "task/worker", etag: "8" } });
+  });
+
+  it("says what stands against it", async () => {
+    const refuse = async () => {
+      throw new RpcError(codes.FAILED_PRECONDITION, "role compute is in use", {
+        reason: "IN_USE",
+        violations: [{ type: "IN_USE", subject: "cluster/demo", description: "names it for n2" }],
+      });
+    };
+    const fake = await start({ clusters: { deleteDocument: refuse } });
+    const { code, err } = await done(muster(fake.stateDir, "delete role compute --yes"));
+    expect([code, err]).toEqual([2, "muster: role compute is in use\n  cluster/demo\n    names it for n2"]);
+    expect((await done(muster(fake.stateDir, "delete role nothing --yes"))).code).toBe(2);
+    expect((await done(muster(fake.stateDir, "delete image debian-12 --yes"))).code).toBe(2);
+  });
+});
