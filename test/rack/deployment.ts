@@ -4,6 +4,7 @@ import {
   type Deployment,
   Deployment_State,
   type Plan,
+  Purpose,
   type Step,
   Step_State,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
@@ -17,8 +18,12 @@ const progressEveryMs = 10_000;
 export type FollowOptions = { log: Log; signal: AbortSignal; limitMs: number };
 export type Ended = { deployment: Deployment; steps: Step[] };
 
-export async function planCluster(operator: Operator, cluster: string): Promise<Plan> {
-  const { plan } = await operator.deployments.planCluster({ cluster });
+export async function planCluster(
+  operator: Operator,
+  cluster: string,
+  purpose: Purpose = Purpose.DEPLOY,
+): Promise<Plan> {
+  const { plan } = await operator.deployments.planCluster({ cluster, purpose });
   if (!plan) throw new Error(`the daemon has sent no plan for ${cluster}`);
   return plan;
 }
@@ -28,6 +33,7 @@ export async function startDeployment(operator: Operator, plan: Plan): Promise<s
   const { deployment } = await operator.deployments.startDeployment({
     cluster: plan.cluster,
     planHash: plan.hash,
+    purpose: plan.purpose,
   });
   if (!deployment) throw new Error(`the daemon has sent no deployment for ${plan.cluster}`);
   return deployment.name;

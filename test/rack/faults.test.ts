@@ -5,15 +5,22 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { Deployment_State, type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageManifestSchema } from "../../proto/gen/muster/v1/image_pb.ts";
+import { consoleOf } from "./bring-up.ts";
 import { run } from "./command.ts";
-import { ensureDaemon } from "./daemon-process.ts";
+import {
+  journalTask,
+  killAndRestart,
+  receivedBytes,
+  startsInJournal,
+  startsOnConsole,
+  stepReaches,
+} from "./daemon-deaths.ts";
 import { demoCluster } from "./demo-manifests.ts";
 import { assertSucceeded, followDeployment, planCluster, startDeployment } from "./deployment.ts";
 import { lines } from "./lines.ts";
 import { OneMachine } from "./one-machine.ts";
-import { Operator } from "./operator.ts";
 import { processBook } from "./rack.ts";
 
 const limitMs = 20 * 60_000;
@@ -78,29 +85,76 @@ describe.runIf(process.env.MUSTER_RACK_ALL)("faults", () => {
     expect(ended.steps.find(({ task }) => task === "image")?.progress?.skippedBytes).toBeGreaterThan(0n);
   });
 
-  it("goes on by itself when the daemon was killed while a machine was written", async ({ signal }) => {
+  it("does nothing twice when the daemon is killed while it partitions, images, reboots and configures", async ({
+    signal,
+  }) => {
     const world = await OneMachine.up(signal);
     onTestFinished(() => world[Symbol.asyncDispose]());
-    const { operator, stateDir } = world;
-    const name = await startDeployment(operator, await planCluster(operator, demoCluster));
-    await imageIsHalfWritten(world, name);
-    const book = processBook(stateDir);
-    const record = book.get("daemon");
-    if (!record) throw new Error("the daemon is not on record");
-    process.kill(record.pid, "SIGKILL");
-    await sleep(5_000, undefined, { signal });
-    expect(await ensureDaemon(stateDir, book, signal)).toBe(true);
+    await world.operator.clusters.apply({ files: [{ path: "journal.yaml", content: journalTask }] });
+    const plan = await planCluster(world.operator, demoCluster);
+    const { image } = await world.operator.images.getImage({ name: plan.nodes[0]?.image ?? "" });
+    const name = await startDeployment(world.operator, plan);
+    const node = world.machine.name;
 
-    // A connection of its own: the old one waits before it tries again.
-    using again = new Operator(stateDir);
-    const ended = await followDeployment(again, name, { log: lines, signal, limitMs });
+    using stack = new DisposableStack();
+    let { operator } = world;
+    const reaches = (task: string, isThere: (step: Step) => boolean) =>
+      stepReaches(operator, `${name}/${node}/${task}`, isThere, signal);
+    const killWhile = async (task: string, isThere: (step: Step) => boolean = isRunning) => {
+      await reaches(task, isThere);
+      lines(`the daemon is killed in the middle of ${task}`);
+      operator = stack.use(await killAndRestart(world));
+    };
+    await killWhile("partition");
+    await reaches("image", isRunning);
+    const receivedBefore = await receivedBytes(world);
+    await killWhile("image", isHalfWritten);
+    await reaches("image", ({ state }) => state === Step_State.SUCCEEDED);
+    const received = (await receivedBytes(world)) - receivedBefore;
+    await killWhile("reboot");
+    await killWhile("controller-config");
+
+    const ended = await followDeployment(operator, name, { log: lines, signal, limitMs });
     assertSucceeded(ended);
-    // The agent went on with what it was doing: nothing was started twice.
-    expect(ended.steps.map(({ task, attempt }) => `${task} ${attempt}`)).toEqual(
-      ended.steps.map(({ task }) => `${task} 1`),
+    const once = ended.steps.map(({ task }) => `${task} 1`).sort();
+    expect(ended.steps.map(({ task, attempt }) => `${task} ${attempt}`).sort()).toEqual(once);
+    const provisioning = ["bootloader 1", "image 1", "partition 1", "reboot 1", "seed 1"];
+    expect(startsOnConsole(consoleOf(world.machine), name, node).sort()).toEqual(
+      expect.arrayContaining(provisioning),
     );
+    expect(duplicates(startsOnConsole(consoleOf(world.machine), name, node))).toEqual([]);
+    const configured = once.filter((start) => !["bootstrap 1", ...provisioning].includes(start));
+    expect((await startsInJournal(operator, name, node)).sort()).toEqual(configured);
+
+    const progress = ended.steps.find(({ task }) => task === "image")?.progress;
+    expect((progress?.movedBytes ?? 0n) + (progress?.skippedBytes ?? 0n)).toBe(image?.contentBytes);
+    lines(
+      `the machine has received ${received >> 20n} MiB for ${(image?.storedBytes ?? 0n) >> 20n} MiB of chunks`,
+    );
+    const stored = image?.storedBytes ?? 0n;
+    expect(received).toBeGreaterThan(stored / 2n);
+    expect(received).toBeLessThan(stored + stored / packetShare + inFlightBytes);
   });
 });
+
+/** A twentieth for the headers of packets, which are 66 of 1514 bytes, and of TLS and HTTP/2. */
+const packetShare = 20n;
+/** What a connection holds when it breaks: the window of a stream, the sockets' buffers, a chunk on both sides. */
+const inFlightBytes = 16n << 20n;
+
+function isRunning({ state }: Step): boolean {
+  return state === Step_State.RUNNING;
+}
+
+/** A quarter is enough, and leaves time. */
+function isHalfWritten(step: Step): boolean {
+  const { currentBytes = 0n, totalBytes = 0n } = step.progress ?? {};
+  return isRunning(step) && totalBytes > 0n && currentBytes * 4n > totalBytes;
+}
+
+function duplicates(items: string[]): string[] {
+  return items.filter((item, i) => items.indexOf(item) !== i);
+}
 
 /** Damages a chunk in the last quarter of the image; returns its digest. */
 function flipByteOfChunk({ stateDir, imageDirectory }: OneMachine): string {
@@ -142,8 +196,7 @@ async function imageIsHalfWritten({ operator, signal }: OneMachine, name: string
   while (Date.now() < deadline) {
     const { steps } = await operator.deployments.getDeployment({ name });
     const image = steps.find(({ task }) => task === "image");
-    const { currentBytes = 0n, totalBytes = 0n } = image?.progress ?? {};
-    if (image?.state === Step_State.RUNNING && currentBytes * 4n > totalBytes && totalBytes) return;
+    if (image && isHalfWritten(image)) return;
     if (image?.state === Step_State.SUCCEEDED)
       throw new Error("the image was written before the plug could be pulled");
     await sleep(300, undefined, { signal });

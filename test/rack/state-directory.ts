@@ -26,6 +26,7 @@ export function freshStateDirectory(): string {
     );
   }
   writeFileSync(marker, markerText);
-  rmSync(database, { recursive: true, force: true });
+  // With what says how far the database had come: without its database that means a loss.
+  for (const gone of [database, `${database}.revision`]) rmSync(gone, { recursive: true, force: true });
   return stateDir;
 }
