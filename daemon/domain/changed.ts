@@ -19,6 +19,8 @@ export function leaveOutUnchanged(state: State, steps: PlannedStep[]): void {
   }
   for (const step of steps) {
     if (isProvisioned.get(step.node)) step.unchangedSince = since(step);
+    // Its digest says what was done; of a big cluster, the actions would be most of the plan.
+    if (step.unchangedSince) step.action = undefined;
   }
 }
 

@@ -9,6 +9,7 @@ import type { Assign } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { type Step, Step_State, Step_StateSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, EnvironmentSchema } from "../../proto/gen/muster/v1/node_pb.ts";
 import { type Resource, ResourceSchema, type WatchResponse } from "../../proto/gen/muster/v1/watch_pb.ts";
+import { skippedSteps } from "../../proto/plan/skipped-steps.ts";
 import { History } from "./history.ts";
 import type { Machine } from "./machine.ts";
 import { isActive, isDestructive, parts, StepRecord } from "./step-record.ts";
@@ -266,13 +267,21 @@ export class Invariants {
   }
 
   #learn(name: string, resource: Resource): void {
+    const isNew = !this.#known.has(name);
     this.#known.set(name, resource);
-    if (resource.kind.case === "step") this.#steps.put(resource.kind.value);
+    const { kind } = resource;
+    if (kind.case === "step") this.#steps.put(kind.value);
+    if (kind.case === "deployment" && isNew)
+      for (const step of skippedSteps(kind.value)) this.#steps.put(step);
   }
 
   #forget(name: string): void {
     this.#known.delete(name);
     if (name.startsWith("step/")) this.#steps.delete(name.slice("step/".length));
+    if (!name.startsWith("deployment/")) return;
+    const prefix = `${name.slice("deployment/".length)}/`;
+    for (const step of [...this.#steps.all()])
+      if (step.name.startsWith(prefix)) this.#steps.delete(step.name);
   }
 }
 
