@@ -22,7 +22,8 @@ const { READY, RUNNING, SUCCEEDED, FAILED, CANCELLED, SKIPPED } = Step_State;
 /** What the daemon adds to a step's timeout before it stops to wait for the agent's own word. */
 const deadlineSlackMs = 30_000;
 /** Between a failed attempt and the next one that the task allows: 5 s, 10 s, 20 s, ... at most 5 minutes. */
-const backOffMs = (failures: number) => Math.min(5000 * 2 ** (failures - 1), 300_000);
+const backOffMs = (failures: number) => Math.min(5000 * 2 ** (failures - 1), longestBackOffMs);
+export const longestBackOffMs = 300_000;
 
 export function plannedStep(decision: Decision, step: Step): PlannedStep | undefined {
   const plan = decision.state.deployments.get(step.deployment)?.plan;

@@ -12,9 +12,9 @@ export type Effect =
   /** Hand the running attempt of a step to its node's agent. */
   | { do: "assign"; step: string }
   /** Have the driver set the boot disk, then assign: for the reboot into the installed system. */
-  | { do: "bootDiskThenAssign"; step: string }
+  | { do: "bootDiskThenAssign"; step: string; token: string }
   /** Have the driver boot the node from the network, whatever it does now. */
-  | { do: "bootRamdisk"; step: string; node: string }
+  | { do: "bootRamdisk"; step: string; token: string; node: string }
   /** Have the driver switch the node on, to start what is on its disk. */
   | { do: "powerOn"; node: string }
   /** Ask the driver whether the node is switched on. */

@@ -39,7 +39,7 @@ function end(decision: Decision, deployment: Deployment, state: Deployment_State
   decision.change(put({ case: "deployment", value: ended }));
   // What could have started does not wait for anything any more.
   for (const step of decision.state.stepBook(deployment.name).live()) {
-    decision.step(step, { state: PENDING, reason: "", waitTime: undefined });
+    decision.step(step, { state: PENDING, reason: "", waitTime: undefined, nextAttemptTime: undefined });
   }
   leaveNodes(decision, ended);
   const good = state === Deployment_State.SUCCEEDED;

@@ -28,10 +28,13 @@ function isAwaited({ state }: Decision, node: Node): boolean {
   return [...steps].some((step) => step.state === Step_State.READY && step.waitTime && !step.hold);
 }
 
-/** The driver has done, or could not do, what a step asked of it. */
-export function powerDone(decision: Decision, stepName: string, error: string): void {
-  const step = decision.state.step(stepName);
-  if (!step || !isActive(step)) return;
+/**
+ * The driver has done, or could not do, what an attempt asked of it. A slow one may answer an attempt that has been
+ * given up, while what the next one asked of it is still to come.
+ */
+export function powerDone(decision: Decision, token: string, error: string): void {
+  const step = decision.state.step(token.slice(0, token.lastIndexOf("/")));
+  if (!step || !isActive(step) || step.token !== token) return;
   const node = decision.state.nodes.get(step.node);
   if (!error) {
     if (step.task === "bootstrap") decision.step(step, { result: "switched on to boot from the network" });

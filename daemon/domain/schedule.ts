@@ -144,13 +144,15 @@ function start(decision: Decision, node: Node, planned: PlannedStep, step: Step)
       succeed(decision, begin(decision, node, step, event), "was in the ramdisk already");
       return;
     }
-    begin(decision, node, step, event, { bootTarget: BootTarget.RAMDISK });
-    decision.effect({ do: "bootRamdisk", step: step.name, node: node.name });
-    return;
+    const { token } = begin(decision, node, step, event, { bootTarget: BootTarget.RAMDISK });
+    decision.effect({ do: "bootRamdisk", step: step.name, token, node: node.name });
+  } else if (planned.task === "reboot") {
+    const { token } = begin(decision, node, step, event, { bootTarget: BootTarget.DISK });
+    decision.effect({ do: "bootDiskThenAssign", step: step.name, token });
+  } else {
+    begin(decision, node, step, event);
+    decision.effect({ do: "assign", step: step.name });
   }
-  const reboot = planned.task === "reboot";
-  begin(decision, node, step, event, reboot ? { bootTarget: BootTarget.DISK } : {});
-  decision.effect({ do: reboot ? "bootDiskThenAssign" : "assign", step: step.name });
 }
 
 function eventOf(decision: Decision, { task }: PlannedStep, step: Step): NodeEvent {

@@ -2,7 +2,7 @@
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, Fault_Kind, type Node } from "../../proto/gen/muster/v1/node_pb.ts";
-import { deadlineMs, fail, idOf, plannedStep, succeed, timeoutMs } from "./attempt.ts";
+import { deadlineMs, fail, idOf, longestBackOffMs, plannedStep, succeed, timeoutMs } from "./attempt.ts";
 import type { Decision } from "./decision.ts";
 import { activeSteps } from "./report.ts";
 import { isRunning, schedule, stirAll } from "./schedule.ts";
@@ -101,7 +101,13 @@ export function restarted(decision: Decision): void {
     if (node.online || steps.length) decision.node(node, { online: false, lastSeenTime: decision.now });
     for (const step of steps) doubtAfterRestart(decision, step);
   }
-  for (const step of liveSteps(decision)) if (step.waitTime) decision.step(step, { waitTime: decision.now });
+  for (const step of liveSteps(decision)) {
+    // Whatever its clock did meanwhile: nothing waits longer than it would anew.
+    if (step.waitTime) decision.step(step, { waitTime: decision.now });
+    const latestMs = decision.nowMs + longestBackOffMs;
+    if (step.nextAttemptTime && timestampMs(step.nextAttemptTime) > latestMs)
+      decision.step(step, { nextAttemptTime: timestampFromMs(latestMs) });
+  }
   stirAll(decision);
   schedule(decision);
 }
@@ -118,7 +124,8 @@ function doubtAfterRestart(decision: Decision, step: Step): void {
   if (step.task === "bootstrap") {
     decision.step(step, { deadlineTime });
     // Unless it was carried out, the effect may have been lost with the old process.
-    if (!step.result) decision.effect({ do: "bootRamdisk", step: step.name, node: step.node });
+    const { name, token, node } = step;
+    if (!step.result) decision.effect({ do: "bootRamdisk", step: name, token, node });
   } else if (step.task === "reboot") {
     decision.step(step, { deadlineTime });
   } else {

@@ -13,14 +13,20 @@ import { World } from "./deployment-world.ts";
 describe("a deployment", () => {
   it("goes from the network boot over the reboot to the last task", async () => {
     const world = await World.start(["n1"]);
-    expect(world.take()).toEqual([{ do: "bootRamdisk", step: "demo-1/n1/bootstrap", node: "n1" }]);
+    expect(world.take()).toEqual([
+      { do: "bootRamdisk", step: "demo-1/n1/bootstrap", token: "demo-1/n1/bootstrap/1", node: "n1" },
+    ]);
     expect(world.node("n1")).toMatchObject({
       state: Node_State.PROVISIONING,
       bootTarget: BootTarget.RAMDISK,
     });
 
     await world.provision("n1");
-    expect(world.take()).toContainEqual({ do: "bootDiskThenAssign", step: "demo-1/n1/reboot" });
+    expect(world.take()).toContainEqual({
+      do: "bootDiskThenAssign",
+      step: "demo-1/n1/reboot",
+      token: "demo-1/n1/reboot/1",
+    });
     expect(world.node("n1").bootTarget).toBe(BootTarget.DISK);
     expect(world.step("n1/reboot").state).toBe(Step_State.RUNNING);
 
@@ -109,7 +115,9 @@ describe("a deployment", () => {
 
     world.take();
     await world.retry();
-    expect(world.take()).toEqual([{ do: "bootRamdisk", step: "demo-1/n1/bootstrap", node: "n1" }]);
+    expect(world.take()).toEqual([
+      { do: "bootRamdisk", step: "demo-1/n1/bootstrap", token: "demo-1/n1/bootstrap/2", node: "n1" },
+    ]);
     await world.hello("n1", "boot-2");
     expect(world.step("n1/partition")).toMatchObject({ state: Step_State.SUCCEEDED, attempt: 1 });
     expect(world.step("n1/image")).toMatchObject({ state: Step_State.RUNNING, attempt: 2 });
@@ -183,7 +191,7 @@ describe("a deployment", () => {
   it("fails a step when the power driver cannot do its part, with the driver's words", async () => {
     const world = await World.start(["n1"]);
     await world.engine.decide((decision) =>
-      powerDone(decision, "demo-1/n1/bootstrap", "no answer from the BMC"),
+      powerDone(decision, world.step("n1/bootstrap").token, "no answer from the BMC"),
     );
     expect(world.step("n1/bootstrap")).toMatchObject({
       state: Step_State.FAILED,

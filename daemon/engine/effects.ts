@@ -52,13 +52,13 @@ export class Effects {
       case "bootDiskThenAssign": {
         const node = engine.state.step(effect.step)?.node ?? "";
         const error = await this.#drive(engine, node, (driver) => driver.setBoot(BootTarget.DISK));
-        if (error) await engine.decide((decision) => powerDone(decision, effect.step, error));
+        if (error) await engine.decide((decision) => powerDone(decision, effect.token, error));
         else this.#assign(engine, effect.step);
         return;
       }
       case "bootRamdisk": {
         const error = await this.#drive(engine, effect.node, bootFromNetwork);
-        await engine.decide((decision) => powerDone(decision, effect.step, error));
+        await engine.decide((decision) => powerDone(decision, effect.token, error));
         return;
       }
       case "powerOn": {

@@ -5,6 +5,7 @@ import { StepResult_Outcome as Outcome } from "../../proto/gen/muster/v1/agent_p
 import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { NodeSpecSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { Fault_Kind, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
+import { resumeDeployment, stopDeployment } from "../domain/control.ts";
 import { powerDone, powerRead } from "../domain/power.ts";
 import { heard, late } from "../domain/report.ts";
 import { restarted } from "../domain/watchdog.ts";
@@ -39,16 +40,27 @@ describe("a bootstrap", () => {
     expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
     expect(world.step("n1/partition").state).toBe(Step_State.PENDING);
 
-    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.engine.decide((decision) => powerDone(decision, world.step("n1/bootstrap").token, ""));
     await world.hello("n1", "boot-after");
     expect(world.step("n1/bootstrap").state).toBe(Step_State.SUCCEEDED);
     expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
   });
 
+  it("is not done by what the driver did for an attempt that was given up", async () => {
+    const world = await startWithDriver();
+    const { token } = world.step("n1/bootstrap");
+    await world.operate((decision, deployment) => stopDeployment(decision, deployment));
+    await world.retry();
+    expect(world.step("n1/bootstrap").attempt).toBe(2);
+    await world.engine.decide((decision) => powerDone(decision, token, ""));
+    await world.hello("n1", "boot-before-the-second-cut");
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
+  });
+
   it("is done by a boot that is quicker than its driver, and stays", async () => {
     const world = await startWithDriver();
     await world.hello("n1", "boot-after");
-    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.engine.decide((decision) => powerDone(decision, world.step("n1/bootstrap").token, ""));
     await world.passes(5_000);
     expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
     await world.passes(20_000);
@@ -66,7 +78,7 @@ describe("a bootstrap", () => {
     await world.finish("n3/partition", { outcome: Outcome.FAILED, reason: "no such disk" });
     await world.retry();
     await world.engine.decide((decision) =>
-      powerDone(decision, "demo-1/n1/bootstrap", "no answer from the BMC"),
+      powerDone(decision, world.step("n1/bootstrap").token, "no answer from the BMC"),
     );
     expect(world.step("n1/bootstrap").state).toBe(Step_State.FAILED);
     await world.hello("n1", "boot-2");
@@ -78,7 +90,7 @@ describe("a bootstrap that is done again for what is left", () => {
   /** n1's image has failed, and n1 is not there; the retry takes its bootstrap back. */
   async function takenBack(): Promise<World> {
     const world = await startWithDriver();
-    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.engine.decide((decision) => powerDone(decision, world.step("n1/bootstrap").token, ""));
     await world.hello("n1", "boot");
     await world.succeed("n1/partition");
     await world.finish("n1/image", { outcome: Outcome.FAILED, reason: "no space" });
@@ -90,7 +102,9 @@ describe("a bootstrap that is done again for what is left", () => {
 
   it("blocks that when it fails, though the step in between has succeeded", async () => {
     const world = await takenBack();
-    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", "no answer"));
+    await world.engine.decide((decision) =>
+      powerDone(decision, world.step("n1/bootstrap").token, "no answer"),
+    );
     expect(world.step("n1/image")).toMatchObject({
       state: Step_State.BLOCKED,
       reason: "n1/bootstrap has failed",
@@ -100,7 +114,7 @@ describe("a bootstrap that is done again for what is left", () => {
 
   it("starts that when it succeeds, though the step in between has nothing to do", async () => {
     const world = await takenBack();
-    await world.engine.decide((decision) => powerDone(decision, "demo-1/n1/bootstrap", ""));
+    await world.engine.decide((decision) => powerDone(decision, world.step("n1/bootstrap").token, ""));
     await world.hello("n1", "boot-2");
     expect(world.step("n1/image")).toMatchObject({ state: Step_State.RUNNING, attempt: 2 });
   });
@@ -266,5 +280,26 @@ describe("a daemon whose state is an old copy", () => {
     await world.hello("n1", "boot", { highestFence: 5_000n } as never);
     expect(world.node("n1").faults).toMatchObject([{ kind: Fault_Kind.STATE_ROLLED_BACK }]);
     expect(world.node("n1").faults[0]?.message).toContain("muster restore");
+  });
+});
+
+describe("a step that waits for its next attempt", () => {
+  it("begins at once after a resume, and waits no longer because a clock was set back", async () => {
+    const world = await World.start(["n1"], 2);
+    await world.provision("n1");
+    await world.installed("n1", "disk");
+    await world.finish("n1/configure", { outcome: Outcome.FAILED, reason: "exit code 1" });
+    await world.operate((decision, deployment) => stopDeployment(decision, deployment));
+    expect(world.deployment()?.state).toBe(Deployment_State.STOPPED);
+    await world.operate((decision, deployment) => resumeDeployment(decision, deployment));
+    expect(world.step("n1/configure")).toMatchObject({ state: Step_State.RUNNING, attempt: 2 });
+
+    await world.finish("n1/configure", { outcome: Outcome.FAILED, reason: "exit code 1" });
+    world.nowMs -= 40 * 86_400_000;
+    await world.open();
+    await world.engine.decide(restarted);
+    await world.installed("n1", "disk");
+    await world.passes(301_000);
+    expect(world.step("n1/configure")).toMatchObject({ state: Step_State.RUNNING, attempt: 3 });
   });
 });

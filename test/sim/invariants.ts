@@ -21,7 +21,7 @@ const { RUNNING, SUCCEEDED, SKIPPED } = Step_State;
 const repeatable = ["bootstrap", "seed", "bootloader"];
 /** They take as long as the machine takes to boot. */
 const unwatched = ["bootstrap", "reboot"];
-const idleLimitMs = 200_000;
+const idleLimitMs = 300_000;
 const eventLimit = 2_000;
 const changeLimit = 20_000;
 const journalLimit = 300;
