@@ -86,13 +86,13 @@ class Stream {
     this.#messages = outbox.stream(this.#controller.signal);
   }
 
-  /** What there is to send now, if anything. */
+  /** What there is to send now, if anything, after the message that the session began with. */
   async next(): Promise<Outgoing | undefined> {
     this.#next ??= this.#messages.next();
     const nothing = new Promise<undefined>((resolve) => setImmediate(() => resolve(undefined)));
     const result = await Promise.race([this.#next, nothing]);
     if (result) this.#next = undefined;
-    return result?.value;
+    return result?.value?.message?.case === "heartbeat" ? this.next() : result?.value;
   }
 
   replaced(): Stream {
