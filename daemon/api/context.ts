@@ -27,8 +27,12 @@ export type ApiContext = {
 
 /** What can be listed is followed by how. */
 export function notFound(kind: string, name: string): RpcError {
-  const listed = ["node", "cluster", "image", "deployment"].includes(kind);
-  const remedy = listed ? `; \`muster get ${kind}s\` lists what there is` : "";
+  // What is looked for among several kinds is listed by each of those that can be.
+  const listed = ["node", "cluster", "image", "deployment"].filter((word) =>
+    kind.split(/,? (?:or )?/).includes(word),
+  );
+  const lists = listed.map((word) => `\`muster get ${word}s\``).join(" and ");
+  const remedy = lists && `; ${lists} ${listed.length > 1 ? "list" : "lists"} what there is`;
   return new RpcError(codes.NOT_FOUND, `there is no ${kind} ${name}${remedy}`, {
     reason: "NOT_FOUND",
     metadata: { name },
