@@ -178,6 +178,7 @@ export class Attempts {
       log,
       progress: (change) => outbox.progress(assign.token, Object.assign(report, change)),
       signal,
+      step: assign.step,
       attempt: assign.attempt,
       images,
       identity,

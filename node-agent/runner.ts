@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 
 export type RunOptions = {
-  input?: string;
+  input?: string | Uint8Array;
   env?: Record<string, string>;
   cwd?: string;
   /** Milliseconds; 5 minutes if absent, Infinity for none. The program's whole process group is killed then. */

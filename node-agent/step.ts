@@ -44,6 +44,8 @@ export type StepContext = {
   progress(report: Partial<StepReport>): void;
   /** Aborted by a cancel or at the deadline. */
   signal: AbortSignal;
+  /** `DEPLOYMENT/NODE/TASK`: the same at every try. */
+  step: string;
   /** 1 for the first try of this step in this deployment. */
   attempt: number;
   images: ImageSource;

@@ -1,34 +1,62 @@
-// How much of a RAID or of a physical volume can be relied on. The exact size is mdadm's and LVM's to choose;
-// what is planned here is never more than what they make, so that no later step runs out of room.
-import { gib, mib, roundDown } from "./size.ts";
+// How much of a RAID, of a physical volume or of an encrypted device can be relied on. Where the exact size is
+// mdadm's to choose, what is planned here is never more than what it makes, so that no later step runs out of room.
+import { gib, least, mib, most, roundDown, roundUp } from "./size.ts";
 
 /** LVM's default. */
 export const extentBytes = 4n * mib;
 
-// mdadm's default.
-const chunkBytes = mib / 2n;
+/** mdadm's default. */
+export const defaultChunkBytes = mib / 2n;
+
+const kib = 1024n;
+
+type ArrayShape = { level: number; members: bigint[]; metadata: string; chunkBytes: bigint };
+type ArraySize = {
+  sizeBytes: bigint;
+  /** How much of each member is used, in whole chunks. */
+  componentBytes: bigint;
+};
 
 /** Usable size of an array of these members; 0 if they are too small. */
-export function arraySize(level: number, members: bigint[]): bigint {
-  const ascending = [...members].sort((a, b) => (a < b ? -1 : 1));
-  const smallest = ascending[0] ?? 0n;
+export function arraySize({ level, members, metadata, chunkBytes }: ArrayShape): ArraySize {
+  const smallest = members.reduce(least, members[0] ?? 0n);
+  const largest = members.reduce(most, 0n);
   // mdadm chooses one data offset for all members, by the size of the one that it looks at first.
-  const data = roundDown(smallest - metadataReserve(ascending.at(-1) ?? 0n), mib);
-  if (data <= 0n) return 0n;
-  if (level === 10) return roundDown((data * BigInt(members.length)) / 2n, mib);
-  return data * dataMembers(level, members.length);
+  const unit = level === 1 ? mib : roundUp(mib, most(chunkBytes, 1n));
+  const data = smallest - metadataReserve(largest, metadata, level === 1 ? 0n : chunkBytes);
+  const componentBytes = data > 0n ? roundDown(data, unit) : 0n;
+  if (level !== 10) return { sizeBytes: componentBytes * dataMembers(level, members.length), componentBytes };
+  return { sizeBytes: roundDown((componentBytes * BigInt(members.length)) / 2n, unit), componentBytes };
 }
 
-/** Room for file systems and volumes in a device that becomes a physical volume, in whole extents. */
-export function physicalVolumeSize(size: bigint, stripeBytes: bigint): bigint {
-  // The first extent starts after 1 MiB of metadata, at a multiple of the stripe or of what the disk asks for.
-  const reserve = stripeBytes + extentBytes;
-  return size > reserve ? roundDown(size - reserve, extentBytes) : 0n;
+type VolumeRoom = { extentsBytes: bigint; dataAlignmentBytes: bigint };
+
+/**
+ * Room for volumes in a device that becomes a physical volume, in whole extents. They begin after the metadata,
+ * at a multiple of the stripe of what it lies on.
+ */
+export function physicalVolumeRoom(
+  size: bigint,
+  stripeBytes: bigint,
+  metadataBytes = 0n,
+  copies = 1,
+): VolumeRoom {
+  const dataAlignmentBytes = stripeBytes > 0n ? roundUp(mib, stripeBytes) : mib;
+  const start = metadataBytes > 0n ? roundUp(metadataBytes + mib, dataAlignmentBytes) : dataAlignmentBytes;
+  // The second copy ends the device.
+  const room = copies > 1 ? roundDown(size, mib) - start - most(metadataBytes, mib) : size - start;
+  return { extentsBytes: room > 0n ? roundDown(room, extentBytes) : 0n, dataAlignmentBytes };
 }
 
 /** What LVM aligns its first extent to on such an array. */
-export function stripeBytes(level: number, members: number): bigint {
+export function stripeBytes(level: number, members: number, chunkBytes: bigint): bigint {
   return level === 1 ? 0n : chunkBytes * (level === 10 ? BigInt(members) : dataMembers(level, members));
+}
+
+/** LUKS2 takes 16 MiB at the start, LUKS1 2 MiB and a little. */
+export function encryptedSize(size: bigint, type: string): bigint {
+  const header = type === "luks1" ? 4n * mib : 16n * mib;
+  return size > header ? size - header : 0n;
 }
 
 function dataMembers(level: number, members: number): bigint {
@@ -38,9 +66,11 @@ function dataMembers(level: number, members: number): bigint {
 
 // With metadata 1.2 the data starts after the superblock, the bitmap and a headroom for reshaping, rounded up
 // to a MiB. mdadm's headroom is about a thousandth of the member, at most 128 MiB, and not below a few chunks.
-function metadataReserve(member: bigint): bigint {
+// The older forms end the member instead: with at most 128 KiB (0.90), or with the superblock and the bitmap.
+function metadataReserve(member: bigint, metadata: string, chunkBytes: bigint): bigint {
+  if (metadata === "0.90") return 128n * kib;
+  if (metadata === "1.0") return (member > 100n * gib ? 4n : 2n) * mib;
   const thousandth = roundDown(member / 1024n, mib) + mib;
-  const most = 128n * mib;
-  const headroom = thousandth > most ? most : thousandth;
-  return (headroom < 4n * mib ? 4n * mib : headroom) + (member > 100n * gib ? 4n : 2n) * mib;
+  const headroom = least(thousandth, 128n * mib);
+  return most(headroom, most(4n * mib, 4n * chunkBytes)) + (member > 100n * gib ? 4n : 2n) * mib;
 }

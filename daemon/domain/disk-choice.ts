@@ -6,26 +6,54 @@ import { describeHints, matchDisk } from "./hints.ts";
 import { formatBytes } from "./size.ts";
 
 export type ChosenDisk = { selector: string; index: number; disk: Disk };
-export type Choice = { ok: true; disks: ChosenDisk[] } | { ok: false; messages: string[] };
+type Choice = { ok: true; disks: ChosenDisk[]; warnings: string[] } | { ok: false; messages: string[] };
 
 export function chooseDisks(selectors: DiskSelector[], inventory: Disk[], protectedDisks: string[]): Choice {
   const messages: string[] = [];
+  const warnings: string[] = [];
   const disks: ChosenDisk[] = [];
   const known = [...inventory].sort(bySerial);
   for (const selector of selectors) {
-    const matched: Disk[] = [];
-    const reasons = known.map((disk) => {
-      const why = whyNot(selector, disk, protectedDisks);
-      if (why === undefined) matched.push(disk);
-      return `  ${describeDisk(disk)}: ${why ?? "matches"}`;
-    });
+    const verdicts = known.map((disk) => ({ disk, why: whyNot(selector, disk, protectedDisks) }));
+    const matched = verdicts.filter(({ why }) => why === undefined).map(({ disk }) => disk);
     const wanted = selector.count || 1;
-    if (matched.length === wanted) {
-      disks.push(...matched.map((disk, index) => ({ selector: selector.id, index, disk })));
-    } else messages.push(countFault(selector, wanted, matched.length, reasons));
+    const picked =
+      matched.length > wanted && selector.prefer ? preferred(selector, matched, wanted) : matched;
+    if (typeof picked === "string") messages.push(picked);
+    else if (picked.length === wanted) {
+      disks.push(...picked.map((disk, index) => ({ selector: selector.id, index, disk })));
+      if (selector.hints.name?.includes("/dev/") && !selector.hints.name.includes("/dev/disk/")) {
+        warnings.push(
+          `disks ${selector.id} is chosen by the kernel's name, which changes between boots: ${picked.map(describeDisk).join(", ")}; choose by serial, wwn, by_path, hctl, model or size`,
+        );
+      }
+    } else {
+      const reasons = verdicts.map(({ disk, why }) => `  ${describeDisk(disk)}: ${why ?? "matches"}`);
+      messages.push(countFault(selector, wanted, matched.length, reasons));
+    }
   }
   messages.push(...disks.flatMap((chosen, index) => identityFaults(chosen, disks.slice(0, index), known)));
-  return messages.length ? { ok: false, messages } : { ok: true, disks };
+  return messages.length ? { ok: false, messages } : { ok: true, disks, warnings };
+}
+
+/** The largest or the smallest of those that match; a message where two of the same size are at the border. */
+function preferred(selector: DiskSelector, matched: Disk[], wanted: number): Disk[] | string {
+  const sign = selector.prefer === "smallest" ? 1 : -1;
+  const ranked = [...matched].sort(
+    (a, b) => sign * (a.sizeBytes < b.sizeBytes ? -1 : a.sizeBytes > b.sizeBytes ? 1 : 0),
+  );
+  const [last, next] = [ranked[wanted - 1], ranked[wanted]];
+  if (last && next && last.sizeBytes === next.sizeBytes) {
+    const tied = ranked
+      .filter(({ sizeBytes }) => sizeBytes === last.sizeBytes)
+      .map((disk) => `  ${describeDisk(disk)}`);
+    return [
+      `disks ${selector.id} (${describeHints(selector.hints)}) needs the ${wanted > 1 ? `${wanted} ` : ""}${selector.prefer}, and these have the same size; make the hints narrower, for example by serial, wwn or by_path:`,
+      ...tied,
+    ].join("\n");
+  }
+  const picked = new Set(ranked.slice(0, wanted));
+  return matched.filter((disk) => picked.has(disk));
 }
 
 /** "vda (QEMU HARDDISK, serial os0, 10 GiB)" */
@@ -34,10 +62,24 @@ export function describeDisk(disk: Disk): string {
   return `${disk.name || "disk"} (${[disk.model, serial, formatBytes(disk.sizeBytes)].filter(Boolean).join(", ")})`;
 }
 
+/** By serial or wwn, in any case. */
+export function isProtected({ serial, wwn }: Disk, protectedDisks: string[]): boolean {
+  return [serial, wwn].some(
+    (id) => id && protectedDisks.some((one) => one.trim().toLowerCase() === id.trim().toLowerCase()),
+  );
+}
+
+const defaultExclusions = ["removable", "usb", "multipath"];
+
 function whyNot(selector: DiskSelector, disk: Disk, protectedDisks: string[]): string | undefined {
-  const shields = protectedDisks.map((id) => id.trim().toLowerCase());
-  if ([disk.serial, disk.wwn].some((id) => id && shields.includes(id.toLowerCase()))) return "is protected";
-  if (disk.removable) return "is removable";
+  if (isProtected(disk, protectedDisks)) return "is protected";
+  if (disk.liveMedium) return "is what the running live system reads from";
+  const excluded = selector.exclude.length ? selector.exclude : defaultExclusions;
+  if (disk.removable && excluded.includes("removable")) return "is removable";
+  if (disk.tran === "usb" && excluded.includes("usb")) return "is a USB disk";
+  if (disk.multipathMember && excluded.includes("multipath")) return "is a path of a multipath disk";
+  if (disk.bootMedium && excluded.includes("boot_medium"))
+    return "is what the running system was booted from";
   if (disk.readOnly) return "is read-only";
   if (disk.sizeBytes === 0n) return "has no medium";
   const match = matchDisk(selector.hints, disk);

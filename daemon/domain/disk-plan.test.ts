@@ -46,7 +46,7 @@ describe("a mirror on two disks of 10 GiB", () => {
     expect(vgs[0]).toMatchObject({ name: "vg0", devices: ["md/os"], extentBytes: 4n * mib });
     expect(lvs.map(({ name, sizeBytes }) => [name, sizeBytes / mib])).toEqual([
       ["root", 4096n],
-      ["swap", 1012n],
+      ["swap", 1016n],
       ["data", 5048n],
     ]);
     expect(fss[3]).toMatchObject({

@@ -2,23 +2,26 @@
 // be resolved without a guess is refused, with all reasons at once.
 import { create } from "@bufbuild/protobuf";
 import {
+  DiskAction,
   type DiskPlan,
-  DiskPlanSchema,
-  type PlannedDisk,
-  PlannedDiskSchema,
-  type PlannedMd,
+  PlannedLuksSchema,
   PlannedMdSchema,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
-import type { Md, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import { arraySize } from "./array-size.ts";
-import { type ChosenDisk, chooseDisks } from "./disk-choice.ts";
-import { describeContents } from "./disk-contents.ts";
+import type { Luks, Md, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { arraySize, defaultChunkBytes, encryptedSize, stripeBytes } from "./array-size.ts";
+import { DeviceNames } from "./device-names.ts";
+import { chooseDisks } from "./disk-choice.ts";
+import { planDisk } from "./disk-table.ts";
 import { planFilesystems } from "./filesystem-plan.ts";
-import { layoutPartitions } from "./partition-layout.ts";
+import { resolveKeeps } from "./keeps.ts";
+import { foundationOf } from "./kept-devices.ts";
+import { Planning } from "./planning.ts";
 import { checkScheme } from "./scheme-check.ts";
-import { typeCodeOf, usesOf } from "./scheme-devices.ts";
-import { planVolumes } from "./volume-plan.ts";
+import { usesMemory } from "./scheme-sizes.ts";
+import { sharedFaults } from "./shared-contents.ts";
+import { formatBytes, least, most, parseBytes } from "./size.ts";
+import { planGroup } from "./volume-plan.ts";
 
 export type DiskPlanOptions = {
   /** Serials or wwns of disks that are no candidates. */
@@ -26,86 +29,143 @@ export type DiskPlanOptions = {
 };
 export type DiskPlanResult = { ok: true; plan: DiskPlan } | { ok: false; faults: { message: string }[] };
 
-/** The sizes of a plan's devices, by their names in the plan. */
-export type DeviceSizes = Map<string, bigint>;
-
 export function planDisks(
   scheme: SchemeSpec,
   inventory: Inventory,
   options: DiskPlanOptions,
 ): DiskPlanResult {
-  const broken = checkScheme(scheme).map(({ path, message }) => `${path}: ${message}`);
+  const broken = brokenScheme(scheme);
   if (broken.length) return refuse(broken);
+  if (inventory.memoryBytes === 0n && usesMemory(scheme)) {
+    return refuse([
+      "sizes depend on the memory of the node, which its inventory does not say; take it again",
+    ]);
+  }
   const choice = chooseDisks(scheme.disks, inventory.disks, options.protectedDisks);
   if (!choice.ok) return refuse(choice.messages);
-
-  const messages: string[] = [];
-  const disks = choice.disks.map((chosen) => planDisk(scheme, chosen, messages));
+  const names = new DeviceNames(scheme, choice.disks);
+  const { keeps, messages } = resolveKeeps(scheme, names, inventory.disks, inventory.memoryBytes);
   if (messages.length) return refuse(messages);
 
-  const sizes: DeviceSizes = new Map();
-  for (const disk of disks) {
-    for (const { name, sizeBytes } of disk.partitions) sizes.set(partitionName(disk, name), sizeBytes);
-  }
-  const mds = scheme.mds.map((md) => planMd(md, disks, sizes, messages));
-  const { vgs, lvs } = planVolumes(scheme, mds, (device) => expand(device, disks), sizes, messages);
-  const filesystems = planFilesystems(scheme, disks, (device) => expand(device, disks), sizes, messages);
-  if (messages.length) return refuse(messages);
-  return { ok: true, plan: create(DiskPlanSchema, { disks, mds, vgs, lvs, ...filesystems }) };
+  const planning = new Planning(names, keeps, inventory.memoryBytes);
+  for (const message of choice.warnings) planning.warn(message);
+  for (const chosen of choice.disks) planDisk(scheme, chosen, planning);
+  if (planning.messages.length) return refuse(planning.messages);
+  sharedFaults(choice.disks, inventory.disks, options.protectedDisks, planning);
+  for (const ref of inOrder(scheme)) planDevice(scheme, ref, planning);
+  planFilesystems(scheme, planning);
+  return planning.messages.length ? refuse(planning.messages) : { ok: true, plan: planning.plan };
 }
 
-function planDisk(
-  scheme: SchemeSpec,
-  { selector, index, disk }: ChosenDisk,
-  messages: string[],
-): PlannedDisk {
-  const partitions = scheme.parteds.find(({ disks }) => disks === selector)?.partitions ?? [];
-  const uses = usesOf(scheme);
-  const codes = partitions.map((partition) => typeCodeOf(partition, uses));
-  const layout = layoutPartitions(disk, partitions, codes);
-  if (!layout.ok) messages.push(`disks ${selector}: ${layout.message}`);
-  return create(PlannedDiskSchema, {
-    selector,
-    index,
-    serial: disk.serial,
-    wwn: disk.wwn,
-    sizeBytes: disk.sizeBytes,
-    lastName: disk.name,
-    model: disk.model,
-    logicalSectorBytes: disk.logicalSectorBytes,
-    partitions: layout.ok ? layout.partitions : [],
-    destroys: describeContents(disk),
-  });
+// A fleet shares a few schemes, and the check of one is longer than the planning of a node.
+const checked = new WeakMap<SchemeSpec, string[]>();
+
+function brokenScheme(scheme: SchemeSpec): string[] {
+  const known = checked.get(scheme);
+  if (known) return known;
+  const faults = checkScheme(scheme).map(({ path, message }) => `${path}: ${message}`);
+  checked.set(scheme, faults);
+  return faults;
 }
 
-function planMd(
-  { name, level, devices }: Md,
-  disks: PlannedDisk[],
-  sizes: DeviceSizes,
-  messages: string[],
-): PlannedMd {
-  const members = devices.flatMap((device) => expand(device, disks));
-  const sizeBytes = arraySize(
-    level,
-    members.map((member) => sizes.get(member) ?? 0n),
+/** Arrays, encrypted devices and groups, each after what it lies on. */
+function inOrder(scheme: SchemeSpec): string[] {
+  const order: string[] = [];
+  const visit = (ref: string) => {
+    if (order.includes(ref)) return;
+    for (const below of foundationOf(scheme, ref)) visit(below);
+    if (/^(?:md|luks|vg)\//.test(ref)) order.push(ref);
+  };
+  for (const { name } of scheme.mds) visit(`md/${name}`);
+  for (const { name } of scheme.luks) visit(`luks/${name}`);
+  for (const { name } of scheme.vgs) visit(`vg/${name}`);
+  return order;
+}
+
+function planDevice(scheme: SchemeSpec, ref: string, planning: Planning): void {
+  const [kind, name] = ref.split("/");
+  const md = kind === "md" && scheme.mds.find((one) => one.name === name);
+  const luks = kind === "luks" && scheme.luks.find((one) => one.name === name);
+  const vg = kind === "vg" && scheme.vgs.find((one) => one.name === name);
+  if (md) planMd(md, planning);
+  if (luks) planLuks(luks, planning);
+  if (vg) planGroup(scheme, vg, planning);
+}
+
+function planMd(md: Md, planning: Planning): void {
+  const { name, level } = md;
+  const members = md.devices.flatMap((device) => planning.names.expand(device));
+  const spares = md.spares.flatMap((device) => planning.names.expand(device));
+  const metadata = md.metadata || "1.2";
+  const chunkBytes = level === 1 ? 0n : (parseBytes(md.chunk) ?? defaultChunkBytes);
+  const sizesOf = (devices: string[]) => devices.map((device) => planning.sizes.get(device) ?? 0n);
+  const shape = arraySize({ level, members: sizesOf(members), metadata, chunkBytes });
+  const kept = planning.kept.nodes.get(`md/${name}`);
+  if (!kept) checkMembers(name, sizesOf(members), sizesOf(spares), metadata, shape.componentBytes, planning);
+  const sizeBytes = kept?.sizeBytes ?? shape.sizeBytes;
+  planning.sizes.set(`md/${name}`, sizeBytes);
+  planning.stripes.set(`md/${name}`, stripeBytes(level, members.length, chunkBytes));
+  planning.plan.mds.push(
+    create(PlannedMdSchema, {
+      name,
+      level,
+      devices: members,
+      spares,
+      sizeBytes,
+      metadata,
+      chunkBytes,
+      // mdadm takes all of each member for RAID 0.
+      componentBytes: kept || level === 0 ? 0n : shape.componentBytes,
+      action: kept ? DiskAction.KEEP : DiskAction.CREATE,
+    }),
   );
+}
+
+function checkMembers(
+  name: string,
+  members: bigint[],
+  spares: bigint[],
+  metadata: string,
+  componentBytes: bigint,
+  planning: Planning,
+): void {
+  if (componentBytes === 0n) {
+    planning.refuse(`md ${name}: its members are too small to hold RAID metadata; make them 16 MiB or more`);
+  }
+  const smallest = members.reduce(least, members[0] ?? 0n);
+  const largest = members.reduce(most, 0n);
+  if (largest > smallest + smallest / 100n) {
+    planning.warn(
+      `md ${name}: its members have from ${formatBytes(smallest)} to ${formatBytes(largest)}; of each only ${formatBytes(smallest)} is used`,
+    );
+  }
+  if (spares.some((spare) => spare < smallest)) {
+    planning.refuse(`md ${name}: a spare is smaller than its smallest member of ${formatBytes(smallest)}`);
+  }
+  if (metadata === "0.90" && largest > 2n << 40n) {
+    planning.refuse(`md ${name}: metadata 0.90 has members of 2 TiB at most; use 1.0 or 1.2`);
+  }
+}
+
+function planLuks(luks: Luks, planning: Planning): void {
+  const [device = ""] = planning.names.expand(luks.device);
+  const type = luks.type || "luks2";
+  const kept = planning.kept.nodes.get(`luks/${luks.name}`);
+  const sizeBytes = kept?.sizeBytes ?? encryptedSize(planning.sizes.get(device) ?? 0n, type);
   if (sizeBytes === 0n)
-    messages.push(`md ${name}: its members are too small to hold RAID metadata; make them 16 MiB or more`);
-  sizes.set(`md/${name}`, sizeBytes);
-  return create(PlannedMdSchema, { name, level, devices: members, sizeBytes });
-}
-
-/** A device of the scheme in the names of the plan: a partition is one on every disk of its selector. */
-function expand(device: string, disks: PlannedDisk[]): string[] {
-  if (!device.startsWith("partition/")) return [device];
-  const name = device.slice("partition/".length);
-  return disks
-    .filter(({ partitions }) => partitions.some((partition) => partition.name === name))
-    .map((disk) => partitionName(disk, name));
-}
-
-function partitionName({ selector, index }: PlannedDisk, name: string): string {
-  return `partition/${selector}/${index}/${name}`;
+    planning.refuse(`luks ${luks.name}: ${device} is too small for its header; make it larger`);
+  planning.sizes.set(`luks/${luks.name}`, sizeBytes);
+  planning.plan.luks.push(
+    create(PlannedLuksSchema, {
+      name: luks.name,
+      device,
+      secret: luks.secret,
+      type,
+      options: luks.options,
+      sizeBytes,
+      action: kept ? DiskAction.KEEP : DiskAction.CREATE,
+    }),
+  );
 }
 
 function refuse(messages: string[]): DiskPlanResult {

@@ -1,7 +1,14 @@
-// Which disks the hints of a selector match: Ironic's root device hints, with its operators.
+// Which disks the hints of a selector match: Ironic's root device hints, with its operators and its results.
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { hintFor } from "../../proto/manifest/suggest.ts";
-import { type Comparison, type HintKind, parseHint, type Test } from "./hint-grammar.ts";
+import {
+  type Comparison,
+  escapeText,
+  type HintKind,
+  type ParsedHint,
+  parseHint,
+  type Test,
+} from "./hint-grammar.ts";
 
 export type Hints = Record<string, string>;
 export type HintFault = { hint: string; message: string };
@@ -13,9 +20,13 @@ const kinds = new Map<string, HintKind>([
   ["serial", "text"],
   ["size", "number"],
   ["wwn", "text"],
+  ["wwn_with_extension", "text"],
+  ["wwn_vendor_extension", "text"],
   ["rotational", "flag"],
   ["hctl", "text"],
   ["by_path", "text"],
+  ["by_id", "text"],
+  ["name", "text"],
   ["tran", "text"],
 ]);
 
@@ -26,7 +37,7 @@ export function checkHints(hints: Hints): HintFault[] {
     const kind = kinds.get(hint);
     if (kind === undefined) faults.push({ hint, message: unknownHint(hint) });
     else {
-      const parsed = parseHint(kind, expression);
+      const parsed = parse(kind, expression);
       if (!parsed.ok) faults.push({ hint, message: parsed.message });
     }
   }
@@ -38,14 +49,36 @@ export function matchDisk(hints: Hints, disk: Disk): Match {
   const reasons: string[] = [];
   for (const [hint, expression] of sorted(hints)) {
     const kind = kinds.get(hint);
-    const parsed = kind ? parseHint(kind, expression) : undefined;
+    const parsed = kind ? parse(kind, expression) : undefined;
     if (!parsed?.ok) return { ok: false, why: `the hint ${hint} cannot be read` };
+    const { test } = parsed;
     const values = valuesOf(hint, disk);
-    if (values.some((value) => matches(parsed.test, value))) continue;
+    // What is excluded must be excluded under each of the disk's names.
+    const matched = isExclusion(test)
+      ? values.every((value) => matches(test, value))
+      : values.some((value) => matches(test, value));
+    if (matched) continue;
     const found = hint === "size" ? shortGib(disk.sizeBytes) : values.filter(Boolean).join(", ");
     reasons.push(`${hint} is ${found || "unknown"}, not \`${expression}\``);
   }
   return reasons.length ? { ok: false, why: reasons.join("; ") } : { ok: true };
+}
+
+// A fleet asks the same few hints of thousands of disks.
+const parsedHints = new Map<string, ParsedHint>();
+
+function parse(kind: HintKind, expression: string): ParsedHint {
+  const key = `${kind} ${expression}`;
+  const known = parsedHints.get(key);
+  if (known) return known;
+  const parsed = parseHint(kind, expression);
+  if (parsedHints.size >= 1000) parsedHints.clear();
+  parsedHints.set(key, parsed);
+  return parsed;
+}
+
+function isExclusion(test: Test): boolean {
+  return (test.kind === "text" || test.kind === "number") && test.operator === "!=";
 }
 
 /** The hints as one line: "size >= 4, tran virtio". */
@@ -58,9 +91,6 @@ export function describeHints(hints: Hints): string {
 }
 
 function unknownHint(hint: string): string {
-  if (hint === "name") {
-    return "is not a hint: kernel names such as sda change between boots; choose by serial, wwn, by_path, hctl, model or size";
-  }
   return `there is no such hint${hintFor(hint, [...kinds.keys()])}`;
 }
 
@@ -72,7 +102,11 @@ function valuesOf(hint: string, disk: Disk): string[] {
     case "rotational":
       return [String(disk.rotational)];
     case "by_path":
-      return disk.byPath.length ? disk.byPath.flatMap((path) => [path, `/dev/disk/by-path/${path}`]) : [""];
+      return links("by-path", disk.byPath);
+    case "by_id":
+      return links("by-id", disk.byId);
+    case "name":
+      return [`/dev/${disk.name}`, ...linkPaths("by-id", disk.byId), ...linkPaths("by-path", disk.byPath)];
     case "model":
       return [disk.model];
     case "vendor":
@@ -80,7 +114,12 @@ function valuesOf(hint: string, disk: Disk): string[] {
     case "serial":
       return [disk.serial];
     case "wwn":
+      // lsblk adds the extension where the disk has one; Ironic's wwn is without it.
+      return [...new Set([disk.wwn, splitWwn(disk.wwn).base])];
+    case "wwn_with_extension":
       return [disk.wwn];
+    case "wwn_vendor_extension":
+      return [splitWwn(disk.wwn).extension];
     case "hctl":
       return [disk.hctl];
     default:
@@ -88,14 +127,34 @@ function valuesOf(hint: string, disk: Disk): string[] {
   }
 }
 
+function links(folder: string, names: string[]): string[] {
+  return names.length ? [...names, ...linkPaths(folder, names)] : [""];
+}
+
+function linkPaths(folder: string, names: string[]): string[] {
+  return names.map((name) => `/dev/disk/${folder}/${name}`);
+}
+
+// A WWN has 16 digits; NAA 6 adds a vendor's 16.
+function splitWwn(wwn: string): { base: string; extension: string } {
+  const [, base, extension] = /^(0x[0-9a-f]{16})([0-9a-f]{16})$/i.exec(wwn.trim()) ?? [];
+  return base && extension ? { base, extension: `0x${extension}` } : { base: wwn, extension: "" };
+}
+
 function matches(test: Test, value: string): boolean {
-  const text = value.trim().toLowerCase();
-  const number = Number(value);
+  const plain = value.trim().toLowerCase();
+  const text = escapeText(value);
+  const number = plain === "" ? Number.NaN : Number(plain);
+  // Only what is excluded by name can be right without a value.
+  if (text === "" && !isExclusion(test)) return false;
   switch (test.kind) {
     case "flag":
-      return text === String(test.value);
+      return plain === String(test.value);
+    case "glob":
+      return test.pattern.test(plain);
     case "number":
-      return compare(test.operator, number, test.operand);
+      // What is no number cannot be compared with one, not even as another.
+      return !Number.isNaN(number) && compare(test.operator, number, test.operand);
     case "text":
       return compare(test.operator, text, test.operand);
     case "contains":

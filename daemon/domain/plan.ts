@@ -10,6 +10,7 @@ import type { ClusterNode, RoleSpec, TaskSpec } from "../../proto/gen/muster/v1/
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { StepActionSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { nearest } from "../../proto/manifest/suggest.ts";
+import { canStart } from "./boot-disk.ts";
 import { flagFaults, leaveOutUnchanged } from "./changed.ts";
 import { planDisks } from "./disk-plan.ts";
 import { sortGraph } from "./graph.ts";
@@ -55,7 +56,7 @@ export function planCluster(state: State, cluster: Cluster, options: PlanOptions
   const faults: PlanFault[] = [];
   const members: Member[] = [];
   for (const place of cluster.spec?.nodes ?? []) {
-    const member = resolveMember(state, place);
+    const member = resolveMember(state, cluster, place);
     if ("faults" in member) faults.push(...member.faults.map((message) => ({ node: place.node, message })));
     else members.push(member);
   }
@@ -87,7 +88,7 @@ export function planCluster(state: State, cluster: Cluster, options: PlanOptions
   return { plan: sealPlan({ cluster: cluster.name, purpose: Purpose.DEPLOY, nodes, steps: sorted.order }) };
 }
 
-function resolveMember(state: State, place: ClusterNode): Member | { faults: string[] } {
+function resolveMember(state: State, cluster: Cluster, place: ClusterNode): Member | { faults: string[] } {
   const node = state.nodes.get(place.node);
   if (!node) {
     return { faults: [`there is no node of that name${suggest(place.node, state.nodes.keys())}`] };
@@ -106,10 +107,17 @@ function resolveMember(state: State, place: ClusterNode): Member | { faults: str
   const scheme = state.scheme(role.scheme);
   if (!scheme) return { faults: [`role ${role.name}: there is no scheme ${role.scheme}`] };
 
-  const planned = planDisks(scheme, inventory, { protectedDisks: node.spec?.protectedDisks ?? [] });
+  const protectedDisks = [...(node.spec?.protectedDisks ?? []), ...(cluster.spec?.protectedDisks ?? [])];
+  const planned = planDisks(scheme, inventory, { protectedDisks });
   if (!planned.ok)
     return { faults: planned.faults.map((fault) => `scheme ${scheme.name}: ${fault.message}`) };
   const disks = planned.plan;
+  if (disks.systems.length > 1) {
+    const names = disks.systems.map(({ os }) => os).join(", ");
+    return {
+      faults: [`scheme ${scheme.name} has several operating systems (${names}); a role installs one image`],
+    };
+  }
   const faults = [...firmwareFaults(node, image, disks), ...sizeFaults(image, disks)];
   if (faults.length) return { faults };
   return { place, node, role, image, disks, hostname: place.hostname || place.node };
@@ -123,8 +131,7 @@ function firmwareFaults({ inventory }: Node, image: Image, disks: DiskPlan): str
   if (!image.firmware.includes(firmware)) {
     faults.push(`it boots by ${firmware}, image ${image.name} only by ${image.firmware.join(", ")}`);
   }
-  const wanted = uefi ? "ef00" : "ef02";
-  if (!disks.disks.some(({ partitions }) => partitions.some(({ typeCode }) => typeCode === wanted))) {
+  if (!disks.disks.some((disk) => canStart(disk, firmware))) {
     const flag = uefi ? "esp" : "bios_grub";
     faults.push(`it boots by ${firmware}, but the scheme has no partition with the flag ${flag}`);
   }
@@ -140,12 +147,13 @@ function sizeFaults(image: Image, disks: DiskPlan): string[] {
   ];
 }
 
-/** Bytes of `partition/S/I/NAME`, `md/NAME` or `lv/VG/NAME` in a plan; 0 if it is not there. */
+/** Bytes of `partition/S/I/NAME`, `md/NAME`, `lv/VG/NAME` or `luks/NAME` in a plan; 0 if it is not there. */
 function deviceSize(plan: DiskPlan, device: string): bigint {
   const [kind, first, second, third] = device.split("/");
   if (kind === "lv") {
     return plan.lvs.find(({ vg, name }) => vg === first && name === second)?.sizeBytes ?? 0n;
   }
+  if (kind === "luks") return plan.luks.find(({ name }) => name === first)?.sizeBytes ?? 0n;
   if (kind === "md") return plan.mds.find(({ name }) => name === first)?.sizeBytes ?? 0n;
   const disk = plan.disks.find(({ selector, index }) => selector === first && `${index}` === second);
   return disk?.partitions.find(({ name }) => name === third)?.sizeBytes ?? 0n;

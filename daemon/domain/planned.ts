@@ -50,5 +50,6 @@ function digestOf(action: StepAction | undefined): string {
 }
 
 function withoutNotes(plan: DiskPlan): DiskPlan {
-  return { ...plan, disks: plan.disks.map((disk) => ({ ...disk, destroys: [], lastName: "" })) };
+  const disks = plan.disks.map((disk) => ({ ...disk, destroys: [], keeps: [], before: [], lastName: "" }));
+  return { ...plan, disks, warnings: [] };
 }

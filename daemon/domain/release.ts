@@ -6,7 +6,7 @@ import type { PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { flagFaults } from "./changed.ts";
-import { describeContents } from "./disk-contents.ts";
+import { describeFate } from "./disk-contents.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
 import type { State } from "./state.ts";
 
@@ -69,7 +69,9 @@ function writtenDisks(state: State, { name, cluster, inventory, spec }: Node): P
     const disk = inventory?.disks.find((found) => isSame(planned, found));
     const isProtected = spec?.protectedDisks.some((id) => id === planned.serial || id === planned.wwn);
     if (!disk || isProtected) return [];
-    return [{ ...planned, partitions: [], lastName: disk.name, destroys: describeContents(disk) }];
+    return [
+      { ...planned, partitions: [], lastName: disk.name, destroys: describeFate(disk, () => false).destroys },
+    ];
   });
 }
 

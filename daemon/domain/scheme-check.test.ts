@@ -2,9 +2,12 @@ import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {
   FsSchema,
+  LuksSchema,
   LvSchema,
+  MdSchema,
   PartitionSchema,
   type SchemeSpec,
+  SizeByRamSchema,
 } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { checkScheme } from "./scheme-check.ts";
 import { mirror } from "./scheme-fixture.ts";
@@ -13,6 +16,7 @@ function faults(change: (scheme: SchemeSpec) => void): string[] {
   return checkScheme(mirror(change)).map(({ path, message }) => `${path}: ${message}`);
 }
 
+const row = (upTo: string, size: string) => create(SizeByRamSchema, { upTo, size });
 const set = <T extends object>(target: T | undefined, values: Partial<T>) =>
   Object.assign(target ?? {}, values);
 
@@ -60,10 +64,8 @@ describe("a scheme", () => {
     ],
     [
       "with a bad hint",
-      (s) => set(s.disks[0], { hints: { name: "sda" } }),
-      [
-        "disks[0].hints.name: is not a hint: kernel names such as sda change between boots; choose by serial, wwn, by_path, hctl, model or size",
-      ],
+      (s) => set(s.disks[0], { hints: { size: "big" } }),
+      ["disks[0].hints.size: is a number of GiB, such as 100 or >= 100; found `big`"],
     ],
     [
       "with two of a name",
@@ -83,7 +85,7 @@ describe("a scheme", () => {
     [
       "with a root of vfat",
       (s) => set(s.fss[0], { type: "vfat" }),
-      ["fss[0].type: / is ext4 or xfs; found `vfat`"],
+      ["fss[0].type: / is ext2, ext3, ext4, xfs or btrfs; found `vfat`"],
     ],
     [
       "with a mounted swap",
@@ -98,7 +100,9 @@ describe("a scheme", () => {
     [
       "with two that remain",
       (s) => set(s.lvs[0], { size: "remaining" }),
-      ["lvs[2].size: only one can have what remains of volume group vg0, and lvs[0].size does already"],
+      [
+        "lvs[2].size: only one can have what remains of volume group vg0, and lvs[0].size does already; give weights to share it",
+      ],
     ],
     [
       "with shares above the whole",
@@ -139,6 +143,88 @@ describe("a scheme", () => {
         s.fss.push(create(FsSchema, { device: "partition/log", type: "ext4", mount: "/var/log" }));
       },
       ["fss[4].device: `partition/log` is on 2 disks; put it on an md, or on one disk"],
+    ],
+    [
+      "without a size",
+      (s) => set(s.lvs[0], { size: "" }),
+      ["lvs[0].size: is missing: such as 512 MiB, 20% or remaining"],
+    ],
+    [
+      "with a table of sizes that is not in order",
+      (s) =>
+        set(s.lvs[0], {
+          size: "",
+          byRam: [row("8 GiB", "1 GiB"), row("4 GiB", "2 GiB"), row("", "4 GiB")],
+        }),
+      ["lvs[0].by_ram[1].up_to: is not more than in the row before"],
+    ],
+    [
+      "with begin but not end",
+      (s) => set(s.parteds[0]?.partitions[1], { size: "", begin: "2 MiB" }),
+      ["parteds[0].partitions[1].end: is missing: begin and end go together"],
+    ],
+    [
+      "with a kernel that GRUB cannot read",
+      (s) => {
+        s.luks.push(create(LuksSchema, { name: "root", device: "lv/vg0/root", secret: "disk" }));
+        set(s.fss[0], { device: "luks/root" });
+      },
+      [
+        "fss[0].device: GRUB cannot open luks/root, where the kernel of / would be; put /boot on a partition, an md or a linear volume",
+      ],
+    ],
+    [
+      "with a kept device under a new file system",
+      (s) => set(s.lvs[2], { keepData: true }),
+      [
+        "fss[2].keep_data: `lv/vg0/data` keeps its data, but xfs /srv would be made anew on it; set keep_data here too",
+      ],
+    ],
+    [
+      "with an ESP in an array that firmware cannot read",
+      (s) => {
+        s.mds.push(create(MdSchema, { name: "esp", level: 1, devices: ["partition/esp"] }));
+        set(s.fss[3], { device: "md/esp" });
+      },
+      ["parteds[0].partitions[1].flags: firmware can read md/esp only if it has level 1 and metadata 1.0"],
+    ],
+    [
+      "with words of a GPT for an msdos table",
+      (s) => set(s.parteds[0], { label: "msdos" }),
+      [
+        "parteds[0].partitions[0].flags: bios_grub is for a GPT; in an msdos table GRUB lies before the first partition: remove it",
+      ],
+    ],
+    [
+      "with a thin volume without a pool",
+      (s) => set(s.lvs[2], { type: "thin", pool: "tank", size: "1 GiB" }),
+      ["lvs[2].pool: vg0 has no thin_pool `tank`; there is none"],
+    ],
+    [
+      "with a chunk that no array can have",
+      (s) => set(s.mds[0], { level: 0, chunk: "100 KiB" }),
+      ["mds[0].chunk: is a power of two from 4 KiB to 64 MiB; found 100 KiB"],
+    ],
+    [
+      "with a device used whole and in part",
+      (s) =>
+        s.mds.push(create(MdSchema, { name: "b", level: 0, devices: ["partition/os/0", "partition/os/1"] })),
+      [
+        "mds[1].devices[0]: `partition/os/0` is already used by md/os (mds[0].devices[0]); it cannot be in md/b too",
+        "mds[1].devices[1]: `partition/os/1` is already used by md/os (mds[0].devices[0]); it cannot be in md/b too",
+      ],
+    ],
+    [
+      "with devices that lie on each other",
+      (s) => {
+        s.luks.push(create(LuksSchema, { name: "a", device: "lv/vg0/data", secret: "disk" }));
+        s.vgs[0]?.devices.push("luks/a");
+        s.fss.splice(2, 1);
+      },
+      [
+        "luks[0].device: `lv/vg0/data` lies on luks/a itself",
+        "fss[0].device: GRUB cannot open luks/a, where the kernel of / would be; put /boot on a partition, an md or a linear volume",
+      ],
     ],
   ];
   it.each(table)("%s is refused", (_, change, expected) => {

@@ -1,11 +1,14 @@
 // What is wrong with a scheme whatever machine it meets: names, references, sizes that exclude each other, and
 // whether what it describes could boot.
-import type { SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import type { Fs, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { hintFor } from "../../proto/manifest/suggest.ts";
 import { checkHints } from "./hints.ts";
+import { checkBoot } from "./scheme-boot.ts";
 import { lvRefs, partitionRefs } from "./scheme-devices.ts";
+import { checkKeeps } from "./scheme-keeps.ts";
+import { checkSizes } from "./scheme-sizes.ts";
+import { share, systemsOf } from "./scheme-systems.ts";
 import { checkUses } from "./scheme-uses.ts";
-import { parseSize } from "./size.ts";
 
 /** `path` is a field of the scheme, such as `vgs[0].devices[1]`. */
 export type SchemeFault = { path: string; message: string };
@@ -18,17 +21,12 @@ export function checkScheme(scheme: SchemeSpec): SchemeFault[] {
   };
   checkNames(scheme, report);
   checkSelectors(scheme, report);
-  scheme.parteds.forEach(({ partitions }, i) => {
-    const paths = partitions.map((_, j) => `parteds[${i}].partitions[${j}].size`);
-    checkSizes(
-      partitions.map(({ size }, j) => ({ size, path: paths[j] ?? "" })),
-      "a disk",
-      report,
-    );
-  });
+  checkSizes(scheme, report);
   checkVolumes(scheme, report);
   checkUses(scheme, report);
   checkFilesystems(scheme, report);
+  checkKeeps(scheme, report);
+  checkBoot(scheme, report);
   return faults;
 }
 
@@ -67,9 +65,14 @@ function checkNames(scheme: SchemeSpec, report: Report): void {
     ),
     list("lvs", "name", lvRefs(scheme)),
     list(
-      "fss",
-      "mount",
-      scheme.fss.map(({ mount }) => mount),
+      "luks",
+      "name",
+      scheme.luks.map(({ name }) => name),
+    ),
+    list(
+      "pvs",
+      "device",
+      scheme.pvs.map(({ device }) => device),
     ),
   ];
   for (const { names, path } of groups) {
@@ -95,57 +98,56 @@ function checkSelectors(scheme: SchemeSpec, report: Report): void {
   });
 }
 
-// Sizes that share one disk or volume group.
-function checkSizes(sizes: { size: string; path: string }[], whole: string, report: Report): void {
-  let remaining: string | undefined;
-  let percent = 0;
-  for (const { size: text, path } of sizes) {
-    const size = parseSize(text);
-    if (size?.kind === "remaining") {
-      if (remaining)
-        report(path, `only one can have what remains of ${whole}, and ${remaining} does already`);
-      remaining ??= path;
-    } else if (size?.kind === "share") {
-      percent += (Number(size.parts) * 100) / Number(size.whole);
-      if (percent > 100)
-        report(path, `with this the shares of ${whole} add up to ${percent}%; make them 100% or less`);
-      if (size.parts === 0n) report(path, "is nothing; give it a size");
-    } else if (size?.bytes === 0n) report(path, "is nothing; give it a size");
-  }
-}
-
 function checkVolumes(scheme: SchemeSpec, report: Report): void {
   const names = scheme.vgs.map(({ name }) => name);
-  scheme.lvs.forEach(({ vg }, i) => {
+  scheme.lvs.forEach(({ vg, type, pool, stripes, stripeSize, mirrors }, i) => {
     if (!names.includes(vg))
       report(`lvs[${i}].vg`, `there is no volume group \`${vg}\`${hintFor(vg, names)}`);
+    const pools = scheme.lvs.filter((lv) => lv.vg === vg && lv.type === "thin_pool").map(({ name }) => name);
+    if (type === "thin" && !pools.includes(pool))
+      report(`lvs[${i}].pool`, `${vg} has no thin_pool \`${pool}\`${hintFor(pool, pools)}`);
+    if (type !== "thin" && pool)
+      report(`lvs[${i}].pool`, "only a volume of type thin has a pool; remove this");
+    if (type !== "striped" && (stripes || stripeSize))
+      report(`lvs[${i}].stripes`, "only a volume of type striped has stripes; set the type, or remove this");
+    if (type !== "mirror" && mirrors)
+      report(`lvs[${i}].mirrors`, "only a volume of type mirror has copies; set the type, or remove this");
+    if (type === "mirror" && mirrors === 1) report(`lvs[${i}].mirrors`, "a mirror has 2 copies or more");
   });
-  for (const name of new Set(names)) {
-    const own = scheme.lvs.flatMap(({ vg, size }, i) =>
-      vg === name ? [{ size, path: `lvs[${i}].size` }] : [],
-    );
-    checkSizes(own, `volume group ${name}`, report);
+}
+
+const rootTypes = ["ext2", "ext3", "ext4", "xfs", "btrfs"];
+
+/** How long a label may be. */
+const labelLengths: Record<string, number> = { vfat: 11, xfs: 12, swap: 15, ext2: 16, ext3: 16, ext4: 16 };
+
+function checkFilesystems(scheme: SchemeSpec, report: Report): void {
+  scheme.fss.forEach((fs, i) => {
+    const { type, mount, label, noFstab } = fs;
+    const path = `fss[${i}].mount`;
+    if (type === "swap" && mount) report(path, "swap is not mounted; remove this line");
+    if (type !== "swap" && !mount && !noFstab)
+      report(path, `is missing: where ${type} is to be mounted, such as /srv`);
+    if (mount === "/" && noFstab) report(`fss[${i}].no_fstab`, "/ is always in fstab; remove this");
+    if (mount === "/" && !rootTypes.includes(type))
+      report(`fss[${i}].type`, `/ is ${rootTypes.slice(0, -1).join(", ")} or btrfs; found \`${type}\``);
+    const longest = labelLengths[type] ?? 32;
+    if (label.length > longest) report(`fss[${i}].label`, `has at most ${longest} characters on ${type}`);
+    checkMount(scheme, fs, i, report);
+  });
+  const systems = systemsOf(scheme);
+  for (const os of systems.length ? systems : [""]) {
+    if (scheme.fss.some((fs) => fs.mount === "/" && (fs.os.length === 0 || fs.os.includes(os)))) continue;
+    report("fss", `none is mounted at /${os && ` of ${os}`}; the image goes there`);
   }
 }
 
-function checkFilesystems(scheme: SchemeSpec, report: Report): void {
-  scheme.fss.forEach(({ type, mount, label }, i) => {
-    const path = `fss[${i}].mount`;
-    if (type === "swap" && mount) report(path, "swap is not mounted; remove this line");
-    if (type !== "swap" && !mount) report(path, `is missing: where ${type} is to be mounted, such as /srv`);
-    if (mount === "/" && type !== "ext4" && type !== "xfs")
-      report(`fss[${i}].type`, `/ is ext4 or xfs; found \`${type}\``);
-    if (type === "vfat" && label.length > 11) report(`fss[${i}].label`, "has at most 11 characters on vfat");
-  });
-  if (!scheme.fss.some(({ mount }) => mount === "/"))
-    report("fss", "none is mounted at /; the image goes there");
-  const flags = scheme.parteds.flatMap(({ partitions }) =>
-    partitions.flatMap((partition) => partition.flags),
-  );
-  if (!flags.includes("bios_grub") && !flags.includes("esp")) {
+function checkMount(scheme: SchemeSpec, fs: Fs, index: number, report: Report): void {
+  const first = scheme.fss.findIndex((other) => other.mount === fs.mount && share(other, fs));
+  if (fs.mount !== "" && first >= 0 && first < index) {
     report(
-      "parteds",
-      "no machine could boot from this: add a partition with the flag bios_grub (1 MiB), or esp, or both",
+      `fss[${index}].mount`,
+      `\`${fs.mount}\` is already given by fss[${first}].mount; it must be unique${fs.os.length ? " for each operating system" : ""}`,
     );
   }
 }

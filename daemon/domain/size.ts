@@ -4,6 +4,8 @@ export type Size =
   | { kind: "bytes"; bytes: bigint }
   /** `parts` of `whole`: 12.5% is 125 of 1000. */
   | { kind: "share"; parts: bigint; whole: bigint }
+  /** The same, of the node's memory. */
+  | { kind: "memory"; parts: bigint; whole: bigint }
   | { kind: "remaining" };
 
 const kib = 1024n;
@@ -12,23 +14,31 @@ export const gib = 1024n * mib;
 export const tib = 1024n * gib;
 
 const units: Record<string, bigint> = { B: 1n, KiB: kib, MiB: mib, GiB: gib, TiB: tib };
+const largestFirst = Object.entries(units).reverse();
 
-/** "512 MiB", "1.5GiB", "20%" or "remaining"; undefined if it is none of them. */
+/** "512 MiB", "1.5GiB", "20%", "200% of RAM" or "remaining"; undefined if it is none of them. */
 export function parseSize(text: string): Size | undefined {
   if (text === "remaining") return { kind: "remaining" };
-  const match = /^(\d+)(?:\.(\d+))? *(B|KiB|MiB|GiB|TiB|%)$/.exec(text);
+  const match = /^(\d+)(?:\.(\d+))? *(B|KiB|MiB|GiB|TiB|%|% of RAM)$/.exec(text);
   if (!match) return undefined;
   const [, whole = "", fraction = "", unit = ""] = match;
   const number = BigInt(whole + fraction);
   const scale = 10n ** BigInt(fraction.length);
   if (unit === "%") return { kind: "share", parts: number, whole: 100n * scale };
+  if (unit === "% of RAM") return { kind: "memory", parts: number, whole: 100n * scale };
   return { kind: "bytes", bytes: (number * (units[unit] ?? 1n)) / scale };
+}
+
+/** Bytes of "512 MiB"; undefined for an empty text and for what is no number of bytes. */
+export function parseBytes(text: string): bigint | undefined {
+  const size = parseSize(text);
+  return size?.kind === "bytes" ? size.bytes : undefined;
 }
 
 /** For people: "512 MiB", "3.6 GiB". Never more than there is: digits are cut, not rounded. */
 export function formatBytes(bytes: bigint | number): string {
   const exact = BigInt(bytes);
-  for (const [name, unit] of Object.entries(units).reverse()) {
+  for (const [name, unit] of largestFirst) {
     if (exact < unit || unit === 1n) continue;
     const tenths = (exact * 10n) / unit;
     return tenths % 10n === 0n ? `${tenths / 10n} ${name}` : `${tenths / 10n}.${tenths % 10n} ${name}`;
@@ -42,4 +52,12 @@ export function roundUp(bytes: bigint, unit: bigint): bigint {
 
 export function roundDown(bytes: bigint, unit: bigint): bigint {
   return (bytes / unit) * unit;
+}
+
+export function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+export function most(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }

@@ -11,11 +11,11 @@ import {
   InventorySchema,
   SystemSchema,
 } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { parseLsblk } from "../../proto/inventory/lsblk.ts";
 import type { Print } from "../console.ts";
 import type { Runner } from "../runner.ts";
 import { parseDmidecode } from "./dmidecode.ts";
 import { type NicDevice, parseIpAddr, parsePermanentMac, pciAddressOf } from "./ip.ts";
-import { parseLsblk } from "./lsblk.ts";
 import { parseLscpu } from "./lscpu.ts";
 import { parseLshwDisks } from "./lshw.ts";
 

@@ -1,11 +1,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { parseLsblk } from "../../proto/inventory/lsblk.ts";
 import { createRunner } from "../runner.ts";
 import { collectInventory, parseMeminfo } from "./collect.ts";
 import { parseDmidecode } from "./dmidecode.ts";
 import { type NicDevice, parseIpAddr, parsePermanentMac, pciAddressOf } from "./ip.ts";
-import { parseLsblk } from "./lsblk.ts";
 import { parseLscpu } from "./lscpu.ts";
 import { parseLshwDisks } from "./lshw.ts";
 

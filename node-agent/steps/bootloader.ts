@@ -2,7 +2,7 @@
 // everything unmounted and stopped for a clean reboot.
 import { cp, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { DiskPlan, PlannedDisk, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { BootloaderStep } from "../../proto/gen/muster/v1/step_pb.ts";
 import type { Step } from "../step.ts";
 import {
@@ -12,18 +12,30 @@ import {
   requirePlan,
   type StorageOptions,
 } from "../storage/activate.ts";
+import { layersBelow } from "../storage/below.ts";
 import { type Devices, deviceOf, deviceOfDisk } from "../storage/devices.ts";
 import { diskKey, matchDisks } from "../storage/disks.ts";
 import { uuidOf } from "../storage/filesystems.ts";
-import { exists } from "../storage/gpt.ts";
-import { planMounts, systemMounts, withMounts } from "../storage/mounts.ts";
+import { luksUuid } from "../storage/luks.ts";
+import { ownFilesystems, planMounts, systemMounts, withMounts } from "../storage/mounts.ts";
+import { exists } from "../storage/tables.ts";
 import type { StorageContext } from "../storage/wait.ts";
-import { type GrubFacts, grubConfig, grubDefaults, grubModules } from "./grub-files.ts";
+import { registerWithFirmware } from "./boot-entries.ts";
+import {
+  checkBootable,
+  type GrubFacts,
+  grubConfig,
+  grubDefaults,
+  grubModules,
+  storageModules,
+} from "./grub-files.ts";
 
 /** What the work below shares: the installed system is mounted at `root`. */
 type Target = { plan: DiskPlan; devices: Devices; root: string; facts: GrubFacts; context: StorageContext };
 
 const espMount = "/boot/efi";
+const chrootEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
+const initramfsLimitMs = 15 * 60_000;
 
 export const bootloader = createBootloaderStep();
 
@@ -31,13 +43,11 @@ function createBootloaderStep(options: StorageOptions = machineStorage): Step<"b
   return async (action, context) => {
     const plan = requirePlan(action);
     const disks = matchDisks(plan, await options.findDisks(context.run, context.signal));
-    const biosDisks = plan.disks
-      .filter((disk) => disk.partitions.some((partition) => partition.typeCode === "ef02"))
-      .map((disk) => deviceOfDisk(disks, diskKey(disk)).path);
+    const biosDisks = plan.disks.filter(bootsFromBios).map((disk) => deviceOfDisk(disks, diskKey(disk)).path);
     const esp = plan.fss.find((fs) => fs.type === "vfat" && fs.mount === espMount);
     if (biosDisks.length === 0 && !esp) {
       throw new Error(
-        `the scheme has neither a bios_grub partition nor an ESP at ${espMount}. Add one and plan again.`,
+        `the scheme has no disk that BIOS can boot (a bios_grub partition, or an msdos table) and no ESP at ${espMount}. Add one and plan again.`,
       );
     }
     const devices = await activate(plan, context, options);
@@ -46,6 +56,8 @@ function createBootloaderStep(options: StorageOptions = machineStorage): Step<"b
     const target: Target = { plan, devices, root, facts, context };
     await withMounts([...planMounts(plan, devices, root), ...systemMounts(root)], context, async () => {
       await writeConfig(action, target);
+      context.progress({ activity: "making the initramfs" });
+      await renewInitramfs(target);
       for (const disk of biosDisks) {
         context.progress({ activity: `installing GRUB for BIOS on ${disk}` });
         await installBios(disk, target);
@@ -53,6 +65,7 @@ function createBootloaderStep(options: StorageOptions = machineStorage): Step<"b
       if (esp) {
         context.progress({ activity: "installing GRUB for UEFI" });
         await installUefi(esp, target);
+        await registerWithFirmware(plan, disks, esp, context);
       }
       await context.run(["sync"], { signal: context.signal });
     });
@@ -66,16 +79,30 @@ function createBootloaderStep(options: StorageOptions = machineStorage): Step<"b
   };
 }
 
+/** GPT needs a partition for GRUB's core; with an msdos table it lies before the first partition. */
+function bootsFromBios({ bootloader: wanted, label, partitions }: PlannedDisk): boolean {
+  return (
+    wanted && (label === "msdos" || partitions.some(({ typeCode }) => typeCode.toLowerCase() === "ef02"))
+  );
+}
+
 async function gatherFacts(plan: DiskPlan, devices: Devices, context: StorageContext): Promise<GrubFacts> {
-  const ownBoot = plan.fss.find((fs) => fs.mount === "/boot");
+  const ownBoot = ownFilesystems(plan).find((fs) => fs.mount === "/boot");
   const boot = ownBoot ?? plan.fss.find((fs) => fs.device === plan.rootDevice);
   if (!boot) throw new Error("the plan has no file system for /. Plan again.");
+  checkBootable(plan, boot.device);
+  const cryptoUuids: string[] = [];
+  for (const { device } of layersBelow(plan, boot.device).luks) {
+    cryptoUuids.push(await luksUuid(deviceOf(devices, device), context));
+  }
   const rootUuid = await uuidOf(deviceOf(devices, plan.rootDevice), context);
   return {
     kernelRoot: plan.kernelRoot || `UUID=${rootUuid}`,
     bootUuid: await uuidOf(deviceOf(devices, boot.device), context),
     bootType: boot.type,
     bootPath: ownBoot ? "" : "/boot",
+    storageModules: storageModules(plan, boot.device),
+    cryptoUuids,
   };
 }
 
@@ -88,12 +115,27 @@ async function writeConfig(action: BootloaderStep, { root, facts }: Target): Pro
   }
   const files = {
     "/boot/grub/grub.cfg": grubConfig(action, facts),
-    "/etc/default/grub": grubDefaults(action),
+    "/etc/default/grub": grubDefaults(action, facts),
   };
   for (const [path, content] of Object.entries(files)) {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
   }
+}
+
+/** The image's initramfs asks for no passphrase: that is in one which is made with this machine's crypttab. */
+async function renewInitramfs({ plan, root, context }: Target): Promise<void> {
+  if (layersBelow(plan, plan.rootDevice).luks.length === 0) return;
+  if (!(await exists(join(root, "/usr/share/initramfs-tools/hooks/cryptroot")))) {
+    throw new Error(
+      "root is encrypted, and the image cannot open it at boot. Add the package cryptsetup-initramfs to its recipe.",
+    );
+  }
+  await context.run(["chroot", root, "update-initramfs", "-u", "-k", "all"], {
+    signal: context.signal,
+    env: chrootEnv,
+    timeoutMs: initramfsLimitMs,
+  });
 }
 
 async function installBios(disk: string, target: Target): Promise<void> {
@@ -104,8 +146,7 @@ async function installBios(disk: string, target: Target): Promise<void> {
 async function installUefi(esp: PlannedFs, target: Target): Promise<void> {
   const { root, devices, context } = target;
   await requireGrub("x86_64-efi", "grub-efi-amd64-bin", target);
-  // The removable path needs no entry in the firmware's memory: any disk boots in any machine, and the boot
-  // order stays with the power driver.
+  // The removable path needs no entry in the firmware's memory: any disk boots in any machine.
   const place = [`--efi-directory=${espMount}`, "--bootloader-id=muster", "--removable", "--no-nvram"];
   await grubInstall(["--target=x86_64-efi", ...place, "--recheck"], target);
   for (const name of esp.copies) {
@@ -119,10 +160,10 @@ async function installUefi(esp: PlannedFs, target: Target): Promise<void> {
 }
 
 async function grubInstall(args: string[], { root, facts, context }: Target): Promise<void> {
-  const modules = `--modules=${grubModules(facts.bootType).join(" ")}`;
+  const modules = `--modules=${grubModules(facts).join(" ")}`;
   await context.run(["chroot", root, "grub-install", modules, ...args], {
     signal: context.signal,
-    env: { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" },
+    env: chrootEnv,
   });
 }
 

@@ -1,11 +1,19 @@
 // GRUB's configuration, word by word.
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
+import { type DiskPlan, DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { BootloaderStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
-import { grubConfig, grubDefaults } from "./grub-files.ts";
+import { checkBootable, grubConfig, grubDefaults, grubModules, storageModules } from "./grub-files.ts";
 
 const step = create(BootloaderStepSchema, { kernelVersion: "6.1.0", kernelParameters: ["quiet", "x=a;b"] });
-const facts = { kernelRoot: "/dev/mapper/vg0-root", bootUuid: "u-1", bootType: "ext4", bootPath: "/boot" };
+const facts = {
+  kernelRoot: "/dev/mapper/vg0-root",
+  bootUuid: "u-1",
+  bootType: "ext4",
+  bootPath: "/boot",
+  storageModules: ["part_gpt", "mdraid1x", "lvm"],
+  cryptoUuids: [],
+};
 
 test("grub.cfg boots the installed kernel from root on LVM", () => {
   expect(grubConfig(step, facts)).toMatchInlineSnapshot(`
@@ -35,12 +43,55 @@ test("a /boot of its own", () => {
 });
 
 test("update-grub gets the same words", () => {
-  expect(grubDefaults(step)).toContain(
-    'GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200n8 quiet x=a;b"\n',
-  );
+  const text = grubDefaults(step, facts);
+  expect(text).toContain('GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200n8 quiet x=a;b"\n');
+  expect(text).not.toContain("CRYPTODISK");
 });
 
 test.each(["two words", "a'b", 'a"b', "$x", "`id`", "a\\b", ""])("kernel parameter %j is refused", (word) => {
   const odd = create(BootloaderStepSchema, { kernelParameters: [word] });
-  expect(() => grubDefaults(odd)).toThrow("one word");
+  expect(() => grubDefaults(odd, facts)).toThrow("one word");
+});
+
+test("an encrypted /boot is opened before it is searched", () => {
+  const locked = { ...facts, storageModules: ["part_gpt", "luks", "cryptodisk"], cryptoUuids: ["12ab-34cd"] };
+  expect(grubConfig(step, locked)).toContain("cryptomount -u 12ab34cd\nsearch --no-floppy --fs-uuid");
+  expect(grubModules(locked)).toEqual(
+    expect.arrayContaining(["luks", "cryptodisk", "gcry_rijndael", "ext2"]),
+  );
+  expect(grubDefaults(step, locked)).toContain("GRUB_ENABLE_CRYPTODISK=y\n");
+});
+
+const plan: DiskPlan = create(DiskPlanSchema, {
+  disks: [{ label: "msdos" }, { label: "gpt" }],
+  mds: [
+    { name: "old", level: 1, metadata: "0.90", devices: ["partition/a/0/x"] },
+    { name: "six", level: 6, devices: ["partition/a/0/y"] },
+  ],
+  luks: [
+    { name: "easy", type: "luks1", device: "md/old" },
+    { name: "hard", type: "luks2", device: "partition/a/0/z" },
+  ],
+  vgs: [{ name: "vg0", devices: ["md/six"] }],
+  lvs: [
+    { name: "root", vg: "vg0" },
+    { name: "thin", vg: "vg0", type: "thin" },
+  ],
+});
+
+test("GRUB gets the modules for everything that /boot lies on", () => {
+  const base = ["part_gpt", "part_msdos"];
+  expect(storageModules(plan, "partition/a/0/x")).toEqual(base);
+  expect(storageModules(plan, "md/old")).toEqual([...base, "mdraid09"]);
+  expect(storageModules(plan, "lv/vg0/root")).toEqual([...base, "mdraid1x", "raid5rec", "raid6rec", "lvm"]);
+  expect(storageModules(plan, "luks/easy")).toEqual([...base, "mdraid09", "luks", "cryptodisk"]);
+});
+
+test("what GRUB cannot read is refused", () => {
+  checkBootable(plan, "lv/vg0/root");
+  checkBootable(plan, "luks/easy");
+  expect(() => checkBootable(plan, "lv/vg0/thin")).toThrow(
+    "the thin volume vg0/thin, which GRUB cannot read",
+  );
+  expect(() => checkBootable(plan, "luks/hard")).toThrow("the luks2 device hard without --pbkdf=pbkdf2");
 });

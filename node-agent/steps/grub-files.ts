@@ -1,5 +1,7 @@
 // GRUB's configuration for the installed system: pure content, no writing.
+import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { BootloaderStep } from "../../proto/gen/muster/v1/step_pb.ts";
+import { layersBelow } from "../storage/below.ts";
 
 export type GrubFacts = {
   /** What the kernel is told: /dev/mapper/vg0-root or UUID=... */
@@ -8,29 +10,67 @@ export type GrubFacts = {
   bootUuid: string;
   bootType: string;
   bootPath: string;
+  /** What GRUB must be able to read to find it, beside the file system. */
+  storageModules: string[];
+  /** UUIDs of the LUKS devices that /boot lies on: GRUB asks for their passphrases. */
+  cryptoUuids: string[];
 };
 
 const consoles = ["console=tty0", "console=ttyS0,115200n8"];
 const serial = "serial --unit=0 --speed=115200";
-const filesystemModules: Record<string, string> = { ext4: "ext2", xfs: "xfs" };
+const filesystemModules: Record<string, string> = { ext2: "ext2", ext3: "ext2", ext4: "ext2", vfat: "fat" };
 
-/** What GRUB must be able to read to find /boot on any layout that a scheme can have. */
-export function grubModules(bootType: string): string[] {
-  return ["part_gpt", "mdraid1x", "lvm", filesystemModules[bootType] ?? bootType];
+/** What GRUB needs to read a device of the plan, by everything that it lies on. */
+export function storageModules(plan: DiskPlan, device: string): string[] {
+  const modules = new Set<string>();
+  const labels = new Set(plan.disks.map(({ label }) => label || "gpt"));
+  modules.add("part_gpt");
+  if (labels.has("msdos")) modules.add("part_msdos");
+  const layers = layersBelow(plan, device);
+  for (const { level, metadata } of layers.mds) {
+    modules.add(metadata === "0.90" ? "mdraid09" : "mdraid1x");
+    if (level === 4 || level === 5) modules.add("raid5rec");
+    if (level === 6) modules.add("raid5rec").add("raid6rec");
+  }
+  if (layers.lvs.length > 0) modules.add("lvm");
+  for (const { type } of layers.luks) modules.add(type === "luks1" ? "luks" : "luks2").add("cryptodisk");
+  return [...modules];
+}
+
+/** Throws where GRUB 2.06 cannot read what /boot would lie on. */
+export function checkBootable(plan: DiskPlan, device: string): void {
+  const { lvs, luks } = layersBelow(plan, device);
+  const refuse = (what: string) => {
+    throw new Error(
+      `/boot would lie on ${what}, which GRUB cannot read. Give /boot a file system elsewhere.`,
+    );
+  };
+  const thin = lvs.find(({ type }) => type === "thin");
+  if (thin) refuse(`the thin volume ${thin.vg}/${thin.name}`);
+  // Its key derivation for luks2 is argon2 unless the scheme says otherwise.
+  const hard = luks.find((one) => one.type !== "luks1" && !one.options.includes("--pbkdf=pbkdf2"));
+  if (hard) refuse(`the luks2 device ${hard.name} without --pbkdf=pbkdf2`);
+}
+
+/** All modules that go into GRUB's core. */
+export function grubModules({ bootType, storageModules: storage, cryptoUuids }: GrubFacts): string[] {
+  const crypto = cryptoUuids.length > 0 ? ["gcry_rijndael", "gcry_sha256", "gcry_sha512", "pbkdf2"] : [];
+  return [...storage, ...crypto, filesystemModules[bootType] ?? bootType];
 }
 
 /** Written as it is, as grub-mkconfig would probe every device and start a script for each. */
 export function grubConfig(step: BootloaderStep, facts: GrubFacts): string {
   const words = [`root=${facts.kernelRoot}`, "ro", ...kernelWords(step)].map(quoteForGrub).join(" ");
   const { bootPath, bootUuid } = facts;
+  const opened = facts.cryptoUuids.map((uuid) => `cryptomount -u ${uuid.replaceAll("-", "")}\n`).join("");
   return `# Written by Muster. update-grub replaces it; /etc/default/grub makes that boot the same.
 ${serial}
 terminal_input serial console
 terminal_output serial console
-${grubModules(facts.bootType)
+${grubModules(facts)
   .map((module) => `insmod ${module}`)
   .join("\n")}
-search --no-floppy --fs-uuid --set=root ${bootUuid}
+${opened}search --no-floppy --fs-uuid --set=root ${bootUuid}
 set default=0
 set timeout=0
 menuentry 'Linux ${step.kernelVersion}' {
@@ -41,7 +81,7 @@ menuentry 'Linux ${step.kernelVersion}' {
 }
 
 /** What a later update-grub builds the same from. */
-export function grubDefaults(step: BootloaderStep): string {
+export function grubDefaults(step: BootloaderStep, facts: Pick<GrubFacts, "cryptoUuids">): string {
   return `# Written by Muster.
 GRUB_DEFAULT=0
 GRUB_TIMEOUT=0
@@ -51,7 +91,7 @@ GRUB_CMDLINE_LINUX="${kernelWords(step).join(" ")}"
 GRUB_TERMINAL="console serial"
 GRUB_SERIAL_COMMAND="${serial}"
 GRUB_DISABLE_OS_PROBER=true
-`;
+${facts.cryptoUuids.length > 0 ? "GRUB_ENABLE_CRYPTODISK=y\n" : ""}`;
 }
 
 function kernelWords(step: BootloaderStep): string[] {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { SeedStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
-import { fstab, seedFiles } from "./seed-files.ts";
+import { crypttab, fstab, seedFiles } from "./seed-files.ts";
 
 const plan = create(DiskPlanSchema, {
   mds: [{ name: "os" }],
@@ -27,7 +27,9 @@ const step = create(SeedStepSchema, {
   mac: "52:54:00:77:00:10",
 });
 const identity = { node: "n", joinBundle: '{"a":1}', imageKey: "", privateKey: "KEY", certificate: "CERT" };
-const files = seedFiles(step, { plan, uuids, arrayUuids: new Map([["os", "1:2:3:4"]]) }, identity);
+const arrayUuids = new Map([["os", "1:2:3:4"]]);
+const luksUuids = new Map();
+const files = seedFiles(step, { plan, uuids, arrayUuids, luksUuids }, identity);
 
 function content(path: string): string {
   return files.find((file) => file.path === path)?.content ?? "";
@@ -42,13 +44,59 @@ UUID=u0 none swap sw 0 0
   expect(() => fstab(plan, new Map())).toThrow("lv/vg0/root has no UUID");
 });
 
+test("fstab has only what its own operating system uses, and nothing that is to stay out", () => {
+  const two = create(DiskPlanSchema, {
+    fss: [
+      { device: "a", type: "btrfs", mount: "/", os: ["one"] },
+      { device: "b", type: "ext4", mount: "/", os: ["two"] },
+      { device: "c", type: "ext4", mount: "/shared" },
+      { device: "d", type: "swap", noFstab: true },
+    ],
+    systems: [
+      { os: "one", rootDevice: "a" },
+      { os: "two", rootDevice: "b" },
+    ],
+    rootDevice: "a",
+  });
+  const known = new Map(["a", "b", "c", "d"].map((device) => [device, device]));
+  expect(fstab(two, known)).toBe("UUID=a / btrfs defaults 0 1\nUUID=c /shared ext4 defaults,nofail 0 2\n");
+});
+
+test("crypttab: root is opened by the initramfs, the rest does not hold up the boot", () => {
+  const locked = create(DiskPlanSchema, {
+    luks: [
+      { name: "safe", device: "partition/os/0/a" },
+      { name: "more", device: "partition/os/0/b" },
+    ],
+    vgs: [{ name: "vg0", devices: ["luks/safe"] }],
+    lvs: [{ name: "root", vg: "vg0" }],
+    rootDevice: "lv/vg0/root",
+  });
+  const facts = {
+    plan: locked,
+    luksUuids: new Map([
+      ["safe", "u1"],
+      ["more", "u2"],
+    ]),
+  };
+  expect(crypttab(facts)).toBe("safe UUID=u1 none luks,initramfs\nmore UUID=u2 none luks,nofail\n");
+});
+
+test("mdadm.conf of an array with the old metadata, which has no name", () => {
+  const old = create(DiskPlanSchema, { mds: [{ name: "os", metadata: "0.90" }] });
+  const conf = seedFiles(step, { plan: old, uuids, arrayUuids, luksUuids }, identity).find(
+    ({ path }) => path === "/etc/mdadm/mdadm.conf",
+  );
+  expect(conf?.content).toContain("ARRAY /dev/md/os metadata=0.90 UUID=1:2:3:4\n");
+});
+
 test("mdadm.conf names the arrays, and is left out where there are none", () => {
   expect(content("/etc/mdadm/mdadm.conf")).toBe(`HOMEHOST <system>
 MAILADDR root
 ARRAY /dev/md/os metadata=1.2 name=any:os UUID=1:2:3:4
 `);
   const plain = create(DiskPlanSchema, { ...plan, mds: [] });
-  const paths = seedFiles(step, { plan: plain, uuids, arrayUuids: new Map() }, identity).map(
+  const paths = seedFiles(step, { plan: plain, uuids, arrayUuids, luksUuids }, identity).map(
     ({ path }) => path,
   );
   expect(paths).not.toContain("/etc/mdadm/mdadm.conf");

@@ -3,6 +3,8 @@ import { stringify } from "yaml";
 import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { SeedStep } from "../../proto/gen/muster/v1/step_pb.ts";
 import type { Identity } from "../step.ts";
+import { layersBelow } from "../storage/below.ts";
+import { ownFilesystems } from "../storage/mounts.ts";
 
 /** `path` is absolute in the installed system. */
 export type SeedFile = { path: string; content: string; mode: number };
@@ -13,6 +15,8 @@ export type SeedFacts = {
   uuids: ReadonlyMap<string, string>;
   /** UUID of each array, by its name. */
   arrayUuids: ReadonlyMap<string, string>;
+  /** UUID of each LUKS header, by its name. */
+  luksUuids: ReadonlyMap<string, string>;
 };
 
 export function seedFiles(step: SeedStep, facts: SeedFacts, identity: Identity): SeedFile[] {
@@ -22,6 +26,7 @@ export function seedFiles(step: SeedStep, facts: SeedFacts, identity: Identity):
   return [
     file("/etc/fstab", fstab(facts.plan, facts.uuids)),
     ...(facts.plan.mds.length > 0 ? [file("/etc/mdadm/mdadm.conf", mdadmConf(facts))] : []),
+    ...(facts.plan.luks.length > 0 ? [file("/etc/crypttab", crypttab(facts))] : []),
     file("/etc/hostname", `${step.hostname}\n`),
     file(`${seed}/meta-data`, metaData(step)),
     file(`${seed}/user-data`, userData(step)),
@@ -36,8 +41,8 @@ export function seedFiles(step: SeedStep, facts: SeedFacts, identity: Identity):
 /** By UUID, in the order of mounting, swap last. The copies of an ESP are not mounted. */
 export function fstab(plan: DiskPlan, uuids: ReadonlyMap<string, string>): string {
   const depth = (fs: PlannedFs) => (fs.type === "swap" ? 99 : fs.mount.split("/").filter(Boolean).length);
-  const lines = plan.fss
-    .filter((fs) => fs.type === "swap" || fs.mount)
+  const lines = ownFilesystems(plan)
+    .filter((fs) => (fs.type === "swap" || fs.mount) && !fs.noFstab)
     .sort((a, b) => depth(a) - depth(b))
     .map((fs) => fstabLine(fs, fs.device === plan.rootDevice, requireUuid(uuids, fs.device)));
   return `${lines.join("\n")}\n`;
@@ -46,7 +51,8 @@ export function fstab(plan: DiskPlan, uuids: ReadonlyMap<string, string>): strin
 function fstabLine(fs: PlannedFs, isRoot: boolean, uuid: string): string {
   const device = `UUID=${uuid}`;
   if (fs.type === "swap") return `${device} none swap ${fs.options || "sw"} 0 0`;
-  if (isRoot) return `${device} / ${fs.type} ${fs.options || "errors=remount-ro"} 0 1`;
+  const rootDefaults = fs.type.startsWith("ext") ? "errors=remount-ro" : "defaults";
+  if (isRoot) return `${device} / ${fs.type} ${fs.options || rootDefaults} 0 1`;
   // A machine that has lost a disk of data, or an ESP, shall come up all the same and say so.
   const defaults = fs.type === "vfat" ? "umask=0077" : "defaults";
   const options = [...new Set([...(fs.options || defaults).split(","), "nofail"])].join(",");
@@ -55,17 +61,29 @@ function fstabLine(fs: PlannedFs, isRoot: boolean, uuid: string): string {
 
 /** The arrays under the names and UUIDs that they were made with, whatever the host is called later. */
 function mdadmConf({ plan, arrayUuids }: SeedFacts): string {
-  const arrays = plan.mds.map(
-    ({ name }) => `ARRAY /dev/md/${name} metadata=1.2 name=any:${name} UUID=${requireUuid(arrayUuids, name)}`,
-  );
+  const arrays = plan.mds.map(({ name, metadata }) => {
+    // The old metadata holds no name.
+    const named = metadata === "0.90" ? "" : ` name=any:${name}`;
+    return `ARRAY /dev/md/${name} metadata=${metadata || "1.2"}${named} UUID=${requireUuid(arrayUuids, name)}`;
+  });
   return ["HOMEHOST <system>", "MAILADDR root", ...arrays, ""].join("\n");
+}
+
+/** Passphrases are asked for on the console: for root by the initramfs, for others without holding up the boot. */
+export function crypttab({ plan, luksUuids }: Pick<SeedFacts, "plan" | "luksUuids">): string {
+  const early = new Set(layersBelow(plan, plan.rootDevice).luks.map(({ name }) => name));
+  const lines = plan.luks.map(({ name }) => {
+    const options = early.has(name) ? "luks,initramfs" : "luks,nofail";
+    return `${name} UUID=${requireUuid(luksUuids, name)} none ${options}\n`;
+  });
+  return lines.join("");
 }
 
 function metaData(step: SeedStep): string {
   return stringify({ "instance-id": step.instanceId, "local-hostname": step.hostname });
 }
 
-function userData(step: SeedStep): string {
+export function userData(step: SeedStep): string {
   const config = {
     fqdn: step.domain ? `${step.hostname}.${step.domain}` : step.hostname,
     preserve_hostname: false,

@@ -4,12 +4,14 @@ import { dirname, join } from "node:path";
 import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Step } from "../step.ts";
 import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
-import { arrayUuid } from "../storage/arrays.ts";
+import { arrayDetail } from "../storage/arrays.ts";
 import { type Devices, deviceOf } from "../storage/devices.ts";
 import { uuidOf } from "../storage/filesystems.ts";
-import { exists } from "../storage/gpt.ts";
-import { type Mount, planMounts, withMounts } from "../storage/mounts.ts";
+import { luksUuid } from "../storage/luks.ts";
+import { type Mount, ownFilesystems, planMounts, withMounts } from "../storage/mounts.ts";
+import { exists } from "../storage/tables.ts";
 import type { StorageContext } from "../storage/wait.ts";
+import { writeConfigDrives } from "./config-drive.ts";
 import { type SeedFacts, type SeedFile, seedFiles } from "./seed-files.ts";
 
 export const seed = createSeedStep();
@@ -24,7 +26,7 @@ export function createSeedStep(options: StorageOptions = machineStorage): Step<"
     const imageRoot = `${root}-image`;
     const mounts: Mount[] = [
       ...planMounts(plan, devices, root),
-      { kind: "device", source: deviceOf(devices, plan.rootDevice), target: imageRoot, type: "ext4" },
+      { kind: "device", source: deviceOf(devices, plan.rootDevice), target: imageRoot, type: rootType(plan) },
     ];
     await withMounts(mounts, context, async () => {
       await moveContent(plan, imageRoot, root, context);
@@ -33,18 +35,31 @@ export function createSeedStep(options: StorageOptions = machineStorage): Step<"
       await rm(join(root, "/etc/muster/bootstrap"), { force: true });
       await context.run(["sync"], { signal: context.signal });
     });
-    return `${files.length} files for ${action.hostname}; cloud-init instance ${action.instanceId}`;
+    const drives = await writeConfigDrives(plan, devices, action, imageRoot, context);
+    const also = drives > 0 ? `; ${drives} config ${drives === 1 ? "drive" : "drives"}` : "";
+    return `${files.length} files for ${action.hostname}; cloud-init instance ${action.instanceId}${also}`;
   };
+}
+
+function rootType(plan: DiskPlan): string {
+  const root = plan.fss.find(({ device }) => device === plan.rootDevice);
+  if (!root) throw new Error("the plan has no file system for /. Plan again.");
+  return root.type;
 }
 
 async function gatherFacts(plan: DiskPlan, devices: Devices, context: StorageContext): Promise<SeedFacts> {
   const uuids = new Map<string, string>();
-  for (const fs of plan.fss) uuids.set(fs.device, await uuidOf(deviceOf(devices, fs.device), context));
+  for (const fs of ownFilesystems(plan))
+    uuids.set(fs.device, await uuidOf(deviceOf(devices, fs.device), context));
   const arrayUuids = new Map<string, string>();
   for (const md of plan.mds) {
-    arrayUuids.set(md.name, await arrayUuid(deviceOf(devices, `md/${md.name}`), context));
+    arrayUuids.set(md.name, (await arrayDetail(deviceOf(devices, `md/${md.name}`), context)).uuid);
   }
-  return { plan, uuids, arrayUuids };
+  const luksUuids = new Map<string, string>();
+  for (const { name, device } of plan.luks) {
+    luksUuids.set(name, await luksUuid(deviceOf(devices, device), context));
+  }
+  return { plan, uuids, arrayUuids, luksUuids };
 }
 
 /** The image is one file system; where the scheme has another one for, say, /var, its content goes there. */
@@ -54,7 +69,7 @@ async function moveContent(
   root: string,
   { run, signal }: StorageContext,
 ): Promise<void> {
-  for (const fs of plan.fss) {
+  for (const fs of ownFilesystems(plan)) {
     // An ESP holds no owners and modes, and the image has nothing there.
     if (fs.device === plan.rootDevice || !fs.mount || fs.type === "vfat") continue;
     const source = join(imageRoot, fs.mount);

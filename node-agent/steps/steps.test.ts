@@ -32,6 +32,7 @@ function context(): StepContext {
     log,
     progress: () => {},
     signal: new AbortController().signal,
+    step: "demo-1/n1/task",
     attempt: 1,
     images: { manifest: () => Promise.reject(new Error("no images here")), chunks: async function* () {} },
     identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "", certificate: "" },

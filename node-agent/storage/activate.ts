@@ -2,17 +2,23 @@
 // ramdisk was booted again.
 import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { assembleArray, stopArray } from "./arrays.ts";
-import { type Devices, partitionDevices } from "./devices.ts";
-import { type DiskFinder, lsblkDisks, matchDisks } from "./disks.ts";
-import { verifyPartitions } from "./gpt.ts";
+import { type Devices, deviceOf, deviceOfDisk, partitionDevices } from "./devices.ts";
+import { type DiskFinder, diskKey, lsblkDisks, matchDisks } from "./disks.ts";
+import { closeLuks, noSecrets, openLuks, type SecretSource } from "./luks.ts";
 import { unmountAll } from "./mounts.ts";
+import { type Layer, orderLayers } from "./order.ts";
+import { verifyPartitions } from "./tables.ts";
 import { activateGroup, deactivateGroup, volumeNode } from "./volumes.ts";
 import { type StorageContext, settle } from "./wait.ts";
 
 /** What tests put in another place. */
-export type StorageOptions = { findDisks: DiskFinder; mountPoint: string };
+export type StorageOptions = { findDisks: DiskFinder; mountPoint: string; secrets: SecretSource };
 
-export const machineStorage: StorageOptions = { findDisks: lsblkDisks, mountPoint: "/mnt/muster" };
+export const machineStorage: StorageOptions = {
+  findDisks: lsblkDisks,
+  mountPoint: "/mnt/muster",
+  secrets: noSecrets,
+};
 
 /** The plan of a step; an action without one is a defect of the daemon. */
 export function requirePlan(action: { plan?: DiskPlan | undefined }): DiskPlan {
@@ -20,7 +26,7 @@ export function requirePlan(action: { plan?: DiskPlan | undefined }): DiskPlan {
   return action.plan;
 }
 
-/** Starts the arrays and volume groups of the plan and gives the node of each of its devices. */
+/** Starts everything of the plan and gives the node of each of its devices. */
 export async function activate(
   plan: DiskPlan,
   context: StorageContext,
@@ -30,20 +36,48 @@ export async function activate(
   await unmountAll(options.mountPoint, context);
   const disks = matchDisks(plan, await options.findDisks(context.run, context.signal));
   for (const planned of plan.disks) {
-    const disk = disks.get(`${planned.selector}/${planned.index}`);
-    if (disk) await verifyPartitions(planned, disk.path);
+    await verifyPartitions(planned, deviceOfDisk(disks, diskKey(planned)).path);
   }
   const devices = partitionDevices(plan, disks);
-  for (const md of plan.mds) devices.set(`md/${md.name}`, await assembleArray(md, devices, context));
-  for (const vg of plan.vgs) await activateGroup(vg, context);
-  for (const lv of plan.lvs) devices.set(`lv/${lv.vg}/${lv.name}`, await volumeNode(lv, context));
+  for (const layer of orderLayers(plan)) await startLayer(layer, devices, context, options.secrets);
   return devices;
+}
+
+/** Starts one layer and enters its node. */
+export async function startLayer(
+  layer: Layer,
+  devices: Map<string, string>,
+  context: StorageContext,
+  secrets: SecretSource,
+): Promise<void> {
+  switch (layer.kind) {
+    case "md":
+      devices.set(`md/${layer.md.name}`, await assembleArray(layer.md, devices, context));
+      return;
+    case "luks": {
+      const { name, device } = layer.luks;
+      const below = deviceOf(devices, device);
+      devices.set(`luks/${name}`, await openLuks(layer.luks, below, secrets, context));
+      return;
+    }
+    case "vg":
+      await activateGroup(layer.vg, devices, context);
+      return;
+    case "lv":
+      // Nothing lies on a pool but its volumes.
+      if (layer.lv.type === "thin_pool") return;
+      devices.set(`lv/${layer.lv.vg}/${layer.lv.name}`, await volumeNode(layer.lv, context));
+      return;
+  }
 }
 
 /** Stops what `activate` started, so that a reboot finds everything clean. */
 export async function deactivate(plan: DiskPlan, devices: Devices, context: StorageContext): Promise<void> {
-  for (const vg of plan.vgs) await deactivateGroup(vg, context);
-  for (const md of plan.mds.toReversed()) await stopArray(md, devices, context);
+  for (const layer of orderLayers(plan).reverse()) {
+    if (layer.kind === "luks") await closeLuks(layer.luks, context);
+    if (layer.kind === "vg") await deactivateGroup(layer.vg, devices, context);
+    if (layer.kind === "md") await stopArray(layer.md, devices, context);
+  }
   await settle(context);
   await context.run(["sync"], { signal: context.signal });
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { PlannedMdSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import { findArray, mdadmCreateCommand } from "./arrays.ts";
+import { arrayDifference, findArray, mdadmCreateCommand } from "./arrays.ts";
 import { samplesAreZero } from "./discard.ts";
 
 let sysBlock: string;
@@ -50,14 +50,43 @@ test.each([
   expect((await findArray(members, sysBlock))?.complete).toBe(false);
 });
 
-test("the command that makes an array", () => {
-  const mirror = create(PlannedMdSchema, { name: "os", level: 1 });
-  expect(mdadmCreateCommand(mirror, members, true).join(" ")).toBe(
-    "mdadm --create /dev/md/os --run --level=1 --metadata=1.2 --homehost=any --name=os --raid-devices=2 " +
-      "--bitmap=internal --assume-clean /dev/vda3 /dev/vdb3",
-  );
-  const stripe = create(PlannedMdSchema, { name: "fast", level: 0 });
-  expect(mdadmCreateCommand(stripe, members, false)).not.toContain("--bitmap=internal");
+test.each([
+  [
+    { name: "os", level: 1 },
+    true,
+    "mdadm --create /dev/md/os --run --level=1 --metadata=1.2 --uuid=u --raid-devices=2 --homehost=any " +
+      "--name=os --bitmap=internal --assume-clean /dev/vda3 /dev/vdb3",
+  ],
+  [
+    { name: "fast", level: 0, chunkBytes: 65_536n },
+    false,
+    "mdadm --create /dev/md/fast --run --level=0 --metadata=1.2 --uuid=u --raid-devices=2 --homehost=any " +
+      "--name=fast --chunk=64K /dev/vda3 /dev/vdb3",
+  ],
+  [
+    // The old metadata has no name; with a spare one member is left.
+    { name: "boot", level: 1, metadata: "0.90", spares: ["partition/os/1/boot"], componentBytes: 1n << 20n },
+    false,
+    "mdadm --create /dev/md/boot --run --level=1 --metadata=0.90 --uuid=u --raid-devices=1 --spare-devices=1 " +
+      "--size=1024K --bitmap=internal --force /dev/vda3 /dev/vdb3",
+  ],
+  [
+    { name: "data", level: 5, metadata: "1.0" },
+    false,
+    "mdadm --create /dev/md/data --run --level=5 --metadata=1.0 --uuid=u --raid-devices=2 --homehost=any " +
+      "--name=data --bitmap=internal --force /dev/vda3 /dev/vdb3",
+  ],
+])("the command that makes an array %#", (md, assumeClean, command) => {
+  expect(mdadmCreateCommand(create(PlannedMdSchema, md), members, "u", assumeClean).join(" ")).toBe(command);
+});
+
+test("an array is told from the planned one by its level, members and metadata", () => {
+  const md = create(PlannedMdSchema, { name: "os", level: 1, devices: ["a", "b"] });
+  const detail = { uuid: "u", level: "raid1", metadata: "1.2", name: "os", devices: 2 };
+  expect(arrayDifference(md, detail)).toBeUndefined();
+  expect(arrayDifference(md, { ...detail, level: "raid0" })).toBe("md os is raid0");
+  expect(arrayDifference(md, { ...detail, devices: 3 })).toBe("md os has 3 members");
+  expect(arrayDifference(md, { ...detail, metadata: "1.0" })).toBe("md os has metadata 1.0");
 });
 
 test("samples see a byte at either end", async () => {

@@ -14,26 +14,39 @@ export type RunningArray = { path: string; level: string; complete: boolean; sta
 /** mdadm then makes its nodes itself, and does not wait for links that a udev without md rules never makes. */
 const env = { MDADM_NO_UDEV: "1" };
 
-/** The command that makes an array of these members. */
+/** The command that makes an array of these members, the spares last among them. */
 export function mdadmCreateCommand(
   md: PlannedMd,
   members: string[],
+  uuid: string,
   assumeClean: boolean,
 ): [string, ...string[]] {
+  const metadata = md.metadata || "1.2";
+  const active = members.length - md.spares.length;
   const args = [
     `/dev/md/${md.name}`,
     "--run",
     `--level=${md.level}`,
-    "--metadata=1.2",
-    // The array then keeps its name in every system that assembles it, whatever that system's host name.
-    "--homehost=any",
-    `--name=${md.name}`,
-    `--raid-devices=${members.length}`,
+    `--metadata=${metadata}`,
+    `--uuid=${uuid}`,
+    `--raid-devices=${active}`,
   ];
+  // The array then keeps its name in every system that assembles it, whatever that system's host name. The old
+  // metadata holds no name.
+  if (metadata !== "0.90") args.push("--homehost=any", `--name=${md.name}`);
+  if (md.spares.length > 0) args.push(`--spare-devices=${md.spares.length}`);
+  if (md.chunkBytes > 0n) args.push(`--chunk=${md.chunkBytes / 1024n}K`);
+  if (md.componentBytes > 0n) args.push(`--size=${md.componentBytes / 1024n}K`);
   if (md.level > 0) args.push("--bitmap=internal");
   if (assumeClean) args.push("--assume-clean");
-  if (members.length === 1) args.push("--force");
+  // An array of one; and parity from the first moment on, where mdadm would start with a member missing.
+  if (active === 1 || md.level === 4 || md.level === 5) args.push("--force");
   return ["mdadm", "--create", ...args, ...members];
+}
+
+/** Every member of the array, the spares last. */
+export function membersOf(md: PlannedMd, devices: Devices): string[] {
+  return [...md.devices, ...md.spares].map((name) => deviceOf(devices, name));
 }
 
 /**
@@ -45,12 +58,17 @@ export function mdadmCreateCommand(
  * sides, and no file system reads what it has not written; only the mismatch count of a later scrub would
  * show it. Levels with parity are always resynchronised, as there a wrong parity destroys data later.
  */
-export async function createArray(md: PlannedMd, devices: Devices, context: StorageContext): Promise<string> {
+export async function createArray(
+  md: PlannedMd,
+  devices: Devices,
+  uuid: string,
+  context: StorageContext,
+): Promise<string> {
   const { run, signal, log } = context;
-  const members = md.devices.map((name) => deviceOf(devices, name));
+  const members = membersOf(md, devices);
   const assumeClean = md.level === 1 && (await allDiscarded(members, context));
   if (md.level === 1 && !assumeClean) log(`md ${md.name}: the disks do not discard to zeros: full resync`);
-  await run(mdadmCreateCommand(md, members, assumeClean), { signal, env });
+  await run(mdadmCreateCommand(md, members, uuid, assumeClean), { signal, env });
   await settle(context);
   const failure = `md ${md.name}: no array of ${members.join(", ")} runs after mdadm --create. See dmesg.`;
   const array = await waitFor(() => findArray(members), failure, signal);
@@ -73,7 +91,7 @@ export async function assembleArray(
   context: StorageContext,
 ): Promise<string> {
   const { run, signal } = context;
-  const members = md.devices.map((name) => deviceOf(devices, name));
+  const members = membersOf(md, devices);
   const found = await findArray(members);
   if (found?.complete) return found.path;
   // Some members, or all but not started: what a udev rule began and could not finish.
@@ -87,7 +105,7 @@ export async function assembleArray(
 
 export async function stopArray(md: PlannedMd, devices: Devices, context: StorageContext): Promise<void> {
   const { run, signal } = context;
-  const found = await findArray(md.devices.map((name) => deviceOf(devices, name)));
+  const found = await findArray(membersOf(md, devices));
   if (!found) return;
   await settle(context);
   await withRetry(() => run(["mdadm", "--stop", found.path], { signal, env }), signal);
@@ -133,10 +151,31 @@ async function readAttribute(path: string): Promise<string> {
   }
 }
 
-/** The UUID as mdadm.conf has it. */
-export async function arrayUuid(path: string, { run, signal }: StorageContext): Promise<string> {
+export type ArrayDetail = { uuid: string; level: string; metadata: string; name: string; devices: number };
+
+/** What an array says of itself. */
+export async function arrayDetail(path: string, { run, signal }: StorageContext): Promise<ArrayDetail> {
   const { stdout } = await run(["mdadm", "--detail", "--export", path], { signal, env });
-  const [, uuid] = /^MD_UUID=(\S+)$/m.exec(stdout) ?? [];
+  const values = new Map(
+    [...stdout.matchAll(/^(MD_\w+)=(.*)$/gm)].map(([, key = "", value = ""]) => [key, value]),
+  );
+  const uuid = values.get("MD_UUID") ?? "";
   if (!uuid) throw new Error(`mdadm gives no UUID for ${path}. Run the partition step again.`);
-  return uuid;
+  return {
+    uuid,
+    level: values.get("MD_LEVEL") ?? "",
+    metadata: values.get("MD_METADATA") ?? "",
+    // `any:os`: the part before the colon is the home host.
+    name: (values.get("MD_NAME") ?? "").replace(/^[^:]*:/, ""),
+    devices: Number(values.get("MD_DEVICES") ?? 0),
+  };
+}
+
+/** Why the running array is not what the plan says; nothing if it is. */
+export function arrayDifference(md: PlannedMd, detail: ArrayDetail): string | undefined {
+  const metadata = md.metadata || "1.2";
+  if (detail.level !== `raid${md.level}`) return `md ${md.name} is ${detail.level}`;
+  if (detail.devices !== md.devices.length) return `md ${md.name} has ${detail.devices} members`;
+  if (detail.metadata !== metadata) return `md ${md.name} has metadata ${detail.metadata}`;
+  return undefined;
 }

@@ -1,71 +1,42 @@
-// Partition tables: written by sgdisk to the sector, then seen by the kernel as written.
-import { access, readFile } from "node:fs/promises";
-import type { PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import { kernelName, partitionPath } from "./devices.ts";
-import { type StorageContext, settle, waitFor } from "./wait.ts";
+// GPT, by sgdisk, to the sector.
+import { DiskAction, type PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { Identifiers } from "./identifiers.ts";
+import { createdPartitions, type FoundTable, outgoing, partitionName } from "./table-changes.ts";
 
-/** The command that writes the table of this disk. */
-export function sgdiskCommand(planned: PlannedDisk, disk: string): [string, ...string[]] {
+/** The command that writes the table of this disk, or changes the one that stays. */
+export function sgdiskCommand(
+  planned: PlannedDisk,
+  disk: string,
+  ids: Identifiers,
+  stays: FoundTable | undefined,
+): [string, ...string[]] {
   // Alignment 1, as sgdisk otherwise moves sectors that the plan has chosen.
-  const args = ["--clear", "--set-alignment=1"];
-  for (const { number, firstLba, lastLba, typeCode, name } of planned.partitions) {
+  const args = planned.table === DiskAction.KEEP ? ["--set-alignment=1"] : ["--clear", "--set-alignment=1"];
+  if (stays) args.push(...outgoing(planned, stays).map((number) => `--delete=${number}`));
+  for (const partition of createdPartitions(planned)) {
+    const { number, firstLba, lastLba, typeCode, name, legacyBoot } = partition;
     args.push(
       `--new=${number}:${firstLba}:${lastLba}`,
       `--typecode=${number}:${typeCode}`,
       `--change-name=${number}:${name}`,
+      `--partition-guid=${number}:${ids.uuid(partitionName(planned, partition))}`,
     );
+    if (legacyBoot) args.push(`--attributes=${number}:set:2`);
   }
   return ["sgdisk", ...args, disk];
 }
 
-export async function writePartitionTable(
-  planned: PlannedDisk,
-  disk: string,
-  context: StorageContext,
-): Promise<void> {
-  const { run, signal } = context;
-  await run(sgdiskCommand(planned, disk), { signal });
-  // partx tells the kernel partition by partition, so it needs no kernel that reads GPT by itself.
-  await run(["partx", "--update", disk], { signal });
-  await settle(context);
-  for (const { number } of planned.partitions) {
-    const path = partitionPath(disk, number);
-    const failure = `${path} did not appear within 10 s after the partition table was written. See dmesg.`;
-    await waitFor(async () => ((await exists(path)) ? path : undefined), failure, signal);
-  }
-}
+const typeGuids: Record<string, string> = {
+  "8200": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+  "8300": "0fc63daf-8483-4772-8e79-3d69d8477de4",
+  "8309": "ca7d7ccb-63ed-4c53-861c-1742536059cc",
+  "8e00": "e6d6d379-f507-44c2-a23c-238f2a3df928",
+  ef00: "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+  ef02: "21686148-6449-6e6f-744e-656564454649",
+  fd00: "a19d880f-05fc-4d3b-a006-743f0f84911e",
+};
 
-/** Throws if the kernel's idea of the partitions is not the plan's. */
-export async function verifyPartitions(planned: PlannedDisk, disk: string): Promise<void> {
-  // sysfs counts in 512 bytes, whatever the disk's sectors are.
-  const units = BigInt(planned.logicalSectorBytes || 512) / 512n;
-  for (const { number, firstLba, lastLba } of planned.partitions) {
-    const path = partitionPath(disk, number);
-    const start = await sysfsNumber(kernelName(path), "start");
-    const size = await sysfsNumber(kernelName(path), "size");
-    const expected = [firstLba * units, (lastLba - firstLba + 1n) * units];
-    if (start !== expected[0] || size !== expected[1]) {
-      throw new Error(
-        `${path}: the kernel has it at ${start} with ${size} units of 512 bytes, the plan at ${expected[0]} ` +
-          `with ${expected[1]}. Retry the step; if it stays so, something else uses ${disk}.`,
-      );
-    }
-  }
-}
-
-async function sysfsNumber(name: string, attribute: string): Promise<bigint> {
-  try {
-    return BigInt((await readFile(`/sys/class/block/${name}/${attribute}`, "utf8")).trim());
-  } catch {
-    throw new Error(`/dev/${name}: the kernel has no such partition. Run the partition step again.`);
-  }
-}
-
-export async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch {
-    return false;
-  }
+/** The GUID of a type that a plan has, which may be a GUID already. */
+export function gptTypeGuid(typeCode: string): string {
+  return typeGuids[typeCode.toLowerCase()] ?? typeCode.toLowerCase();
 }

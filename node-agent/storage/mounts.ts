@@ -1,7 +1,7 @@
 // Mounting a plan's file systems for as long as some work takes, and never longer.
 import { mkdir, readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { type Devices, deviceOf } from "./devices.ts";
 import type { StorageContext } from "./wait.ts";
 
@@ -9,10 +9,16 @@ export type Mount =
   | { kind: "device"; source: string; target: string; type: string }
   | { kind: "bind"; source: string; target: string };
 
+/** Those that the operating system on the plan's root device uses; a plan may have several systems. */
+export function ownFilesystems(plan: DiskPlan): PlannedFs[] {
+  const own = plan.systems.find(({ rootDevice }) => rootDevice === plan.rootDevice)?.os;
+  return plan.fss.filter(({ os }) => own === undefined || os.length === 0 || os.includes(own));
+}
+
 /** The file systems of the plan below `mountPoint`: root first, then by depth. */
 export function planMounts(plan: DiskPlan, devices: Devices, mountPoint: string): Mount[] {
   const depth = (path: string) => path.split("/").filter(Boolean).length;
-  return plan.fss
+  return ownFilesystems(plan)
     .filter((fs) => fs.mount.startsWith("/"))
     .sort((a, b) => depth(a.mount) - depth(b.mount))
     .map((fs) => ({

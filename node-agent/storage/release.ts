@@ -1,27 +1,17 @@
-// Takes everything that uses a disk of the plan off it, and wipes what could bring it back.
-
-import { volumeGroupOf } from "./devices.ts";
-import { runLvm } from "./volumes.ts";
+// Takes everything that uses a disk of the plan off it, and wipes what could bring it back. Only devices that lie
+// on these disks are named to any program: no scan stops or starts what lies elsewhere.
+import { type BlockNode, blockTrees, topDown } from "./block-tree.ts";
 import { type StorageContext, settle, withRetry } from "./wait.ts";
-
-/** A device and what lies on it, as `lsblk -J` has it. */
-export type BlockNode = {
-  name: string;
-  path: string;
-  type: string;
-  mountpoints?: (string | null)[];
-  children?: BlockNode[];
-};
 
 export type ReleaseAction =
   | { kind: "swapoff"; device: string }
   | { kind: "umount"; mountPoint: string }
-  | { kind: "deactivate"; vg: string }
+  | { kind: "remove-mapping"; name: string }
   | { kind: "stop-array"; device: string };
 
-/** What has to be done to free the disk, in this order: what lies on top first. */
-export function planRelease(disk: BlockNode): ReleaseAction[] {
-  const nodes = topDown(disk);
+/** What has to be done to free the disks, in this order: what lies on top first. */
+export function planRelease(disks: BlockNode[]): ReleaseAction[] {
+  const nodes = topDown(disks);
   const mountPoints = nodes.flatMap((node) => usesOf(node).filter((use) => use !== "[SWAP]"));
   const swaps = nodes.filter((node) => usesOf(node).includes("[SWAP]"));
   const actions: ReleaseAction[] = swaps.map((node) => ({ kind: "swapoff", device: node.path }));
@@ -29,52 +19,35 @@ export function planRelease(disk: BlockNode): ReleaseAction[] {
   for (const mountPoint of [...new Set(mountPoints)].sort((a, b) => b.length - a.length)) {
     actions.push({ kind: "umount", mountPoint });
   }
-  const holders = nodes.map((node): ReleaseAction | undefined => {
-    if (node.type === "lvm") return { kind: "deactivate", vg: volumeGroupOf(node.name) };
-    if (/^raid|^linear$/.test(node.type)) return { kind: "stop-array", device: node.path };
-    return undefined;
-  });
-  const seen = new Set<string>();
-  for (const action of holders) {
-    if (!action || seen.has(JSON.stringify(action))) continue;
-    seen.add(JSON.stringify(action));
-    actions.push(action);
+  for (const node of nodes) {
+    // Volumes, opened LUKS devices and multipath maps alike. Not by their own programs: those look for the
+    // metadata, which may be gone, damaged, or on another disk as well.
+    if (node.path.startsWith("/dev/mapper/")) actions.push({ kind: "remove-mapping", name: node.name });
+    else if (/^md\d/.test(node.name) && node.type !== "part") {
+      actions.push({ kind: "stop-array", device: node.path });
+    }
   }
   return actions;
-}
-
-/** Every node that something may lie on, those on top first. */
-function topDown(node: BlockNode): BlockNode[] {
-  return [...(node.children ?? []).flatMap(topDown), node];
 }
 
 function usesOf(node: BlockNode): string[] {
   return (node.mountpoints ?? []).filter((use) => use !== null);
 }
 
-/** Frees the disk and removes every signature on it and its partitions, and its partition table. */
-export async function wipeDisk(disk: string, context: StorageContext): Promise<void> {
-  const tree = await freeDisk(await blockTree(disk, context), context);
-  const partitions = (tree.children ?? []).map((partition) => partition.path);
-  // The partitions first: without its table they would no longer be seen.
-  if (partitions.length > 0) await wipeSignatures(partitions, context);
-  await wipeSignatures([disk], context);
-  // Code 2: there was no sound table to destroy.
-  await context.run(["sgdisk", "--zap-all", disk], { signal: context.signal, okCodes: [0, 2] });
-}
-
-/** Stops everything that uses the disk; gives the disk as it is then. */
-async function freeDisk(disk: BlockNode, context: StorageContext): Promise<BlockNode> {
-  const actions = planRelease(disk);
-  if (actions.length === 0 && mappingsOf(disk).length === 0) return disk;
-  for (const action of actions) {
-    if (action.kind !== "stop-array") await release(action, context);
-  }
-  await removeMappings(await blockTree(disk.path, context), context);
-  // Arrays last: only now nothing lies on them.
-  for (const action of planRelease(await blockTree(disk.path, context))) await release(action, context);
+/** Stops everything that uses the disks. What lies on them stays as it is. */
+export async function freeDisks(disks: string[], context: StorageContext): Promise<BlockNode[]> {
+  const trees = await blockTrees(disks, context);
+  const actions = planRelease(trees);
+  if (actions.length === 0) return trees;
+  for (const action of actions) await release(action, context);
   await settle(context);
-  return blockTree(disk.path, context);
+  const freed = await blockTrees(disks, context);
+  const [left] = planRelease(freed);
+  if (left)
+    throw new Error(
+      `${disks.join(", ")}: still in use after the release (${Object.values(left).join(" ")}). See lsblk on the node.`,
+    );
+  return freed;
 }
 
 async function release(action: ReleaseAction, context: StorageContext): Promise<void> {
@@ -86,9 +59,9 @@ async function release(action: ReleaseAction, context: StorageContext): Promise<
     case "umount":
       await run(["umount", "--recursive", action.mountPoint], { signal });
       return;
-    case "deactivate":
-      // Code 5: LVM no longer knows the group, as one of its disks is wiped or gone; removeMappings ends it.
-      await runLvm(["vgchange", "--activate", "n", action.vg], context, [0, 5]);
+    case "remove-mapping":
+      // As for LVM: the ramdisk's udev has no rules for device-mapper and would leave the node behind.
+      await run(["dmsetup", "remove", "--retry", action.name], { signal, env: { DM_DISABLE_UDEV: "1" } });
       return;
     case "stop-array":
       await settle(context);
@@ -97,34 +70,27 @@ async function release(action: ReleaseAction, context: StorageContext): Promise<
   }
 }
 
-/** Device-mapper devices that no volume group or tool claims any more: the rest of an interrupted wipe. */
-async function removeMappings(tree: BlockNode, context: StorageContext): Promise<void> {
-  const mappings = mappingsOf(tree);
-  if (mappings.length === 0) return;
-  for (const name of mappings) {
-    await context.run(["dmsetup", "remove", "--retry", name], { signal: context.signal });
-  }
-  // Links such as /dev/vg0/root would make a new group of that name fail.
-  await runLvm(["vgscan", "--mknodes"], context, [0, 5]);
+/** Where boot code may lie: the MBR, and what GRUB puts between it and the first partition. */
+const bootBytes = 1 << 20;
+
+/** Frees the disk and removes every signature on it and its partitions, its partition table and its boot code. */
+export async function wipeDisk(disk: string, context: StorageContext): Promise<void> {
+  const [tree] = await freeDisks([disk], context);
+  if (tree) await wipeFreed(tree, context);
 }
 
-function mappingsOf(tree: BlockNode): string[] {
-  const nodes = topDown(tree).filter((node) => node.path.startsWith("/dev/mapper/"));
-  return [...new Set(nodes.map((node) => node.name))];
+/** The same for a disk that nothing uses. */
+export async function wipeFreed(tree: BlockNode, context: StorageContext): Promise<void> {
+  const partitions = (tree.children ?? []).map((partition) => partition.path);
+  // The partitions first: without its table they would no longer be seen.
+  if (partitions.length > 0) await wipeSignatures(partitions, context);
+  await wipeSignatures([tree.path], context);
+  const range = ["--offset", "0", "--length", String(bootBytes)];
+  await context.run(["blkdiscard", "--force", "--zeroout", ...range, tree.path], { signal: context.signal });
 }
 
-/** Removes md superblocks and the signatures of file systems, LVM and partition tables. */
+/** Removes the signatures of arrays, file systems, LVM and partition tables; if a device is in use, it says so. */
 export async function wipeSignatures(devices: string[], context: StorageContext): Promise<void> {
   const { run, signal } = context;
-  // Codes 1 and 2: there is no md superblock on one. If it is in use, wipefs says so.
-  await run(["mdadm", "--zero-superblock", "--force", ...devices], { signal, okCodes: [0, 1, 2] });
   await withRetry(() => run(["wipefs", "--all", ...devices], { signal }), signal);
-}
-
-async function blockTree(disk: string, { run, signal }: StorageContext): Promise<BlockNode> {
-  const { stdout } = await run(["lsblk", "-J", "-o", "NAME,PATH,TYPE,MOUNTPOINTS", disk], { signal });
-  const { blockdevices } = JSON.parse(stdout) as { blockdevices: BlockNode[] };
-  const [tree] = blockdevices;
-  if (!tree) throw new Error(`lsblk does not know ${disk}. Is the disk gone? Take the inventory again.`);
-  return tree;
 }

@@ -1,15 +1,9 @@
-// What is said of a layout, and the commands that make it.
+// What is said of a layout.
 import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
-import {
-  DiskPlanSchema,
-  PlannedDiskSchema,
-  PlannedFsSchema,
-} from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import { DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { formatBytes } from "./bytes.ts";
-import { mkfsCommand } from "./filesystems.ts";
-import { sgdiskCommand } from "./gpt.ts";
-import { describeStorage } from "./verify.ts";
+import { describeIdentifiers, describeStorage } from "./verify.ts";
 
 test("a layout in one line", () => {
   const partitions = [{ name: "bios" }, { name: "esp" }, { name: "os" }];
@@ -36,30 +30,7 @@ test.each([
   expect(formatBytes(bytes)).toBe(text);
 });
 
-test("the partition table's command", () => {
-  const disk = create(PlannedDiskSchema, {
-    partitions: [
-      { number: 1, name: "bios", firstLba: 34n, lastLba: 2047n, typeCode: "ef02" },
-      { number: 2, name: "os", firstLba: 2048n, lastLba: 9999n, typeCode: "fd00" },
-    ],
-  });
-  expect(sgdiskCommand(disk, "/dev/vda").join(" ")).toBe(
-    "sgdisk --clear --set-alignment=1 --new=1:34:2047 --typecode=1:ef02 --change-name=1:bios " +
-      "--new=2:2048:9999 --typecode=2:fd00 --change-name=2:os /dev/vda",
-  );
-});
-
-test.each([
-  ["ext4", "r", "mkfs.ext4 -q -F -L r /dev/x"],
-  ["xfs", "", "mkfs.xfs -q -f /dev/x"],
-  ["vfat", "ESP", "mkfs.vfat -F 32 -n ESP /dev/x"],
-  ["swap", "s", "mkswap --force -L s /dev/x"],
-])("making %s", (type, label, command) => {
-  expect(mkfsCommand(create(PlannedFsSchema, { type, label }), "/dev/x").join(" ")).toBe(command);
-});
-
-test("another file system is refused", () => {
-  expect(() => mkfsCommand(create(PlannedFsSchema, { type: "zfs" }), "/dev/x")).toThrow(
-    "only ext4, xfs, vfat",
-  );
+test("identifiers in one line", () => {
+  expect(describeIdentifiers({ uuids: [["md/os", "12:34"]] })).toBe("UUIDs: md/os 12:34");
+  expect(describeIdentifiers({ uuids: [] })).toBe("UUIDs: none");
 });

@@ -124,13 +124,13 @@ describe("a bad manifest is refused with file, line, column, field and remedy", 
       "bad size",
       scheme.replace("1 MiB", "3 GX"),
       [
-        "10:29: parteds[0].partitions[0].size: is a number with B, KiB, MiB, GiB, TiB or %, or `remaining`; such as 512 MiB, 20% or remaining; found `3 GX`",
+        "10:29: parteds[0].partitions[0].size: is a number with B, KiB, MiB, GiB, TiB, % or `% of RAM`, or `remaining`; such as 512 MiB, 20% or remaining; found `3 GX`",
       ],
     ],
     [
       "value outside a list",
       scheme.replace("    partitions", "    label: mbr\n    partitions"),
-      ["9:12: parteds[0].label: is gpt; found `mbr`"],
+      ["9:12: parteds[0].label: is one of gpt, msdos; found `mbr`"],
     ],
     [
       "raid level",

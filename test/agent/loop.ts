@@ -4,11 +4,12 @@ import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { createRunner } from "../../node-agent/runner.ts";
+import { createRunner, type LogSink, type Runner } from "../../node-agent/runner.ts";
 import type { ImageSource, StepContext, StepReport } from "../../node-agent/step.ts";
 import type { StorageOptions } from "../../node-agent/storage/activate.ts";
 import type { MachineDisk } from "../../node-agent/storage/disks.ts";
 import { unmountAll } from "../../node-agent/storage/mounts.ts";
+import { freeDisks } from "../../node-agent/storage/release.ts";
 import {
   type PlannedDisk,
   PlannedDiskSchema,
@@ -33,43 +34,82 @@ export class LoopMachine {
     return new LoopMachine(await mkdtemp(join(tmpdir(), "muster-agent-")));
   }
 
-  /** A disk of this serial; the machine has it from now on. */
-  async addDisk(serial: string, sizeBytes: number): Promise<string> {
-    const file = join(this.directory, `${serial}-${this.disks.length}.img`);
-    await writeFile(file, "");
+  /** A disk of this serial; the machine has it from now on. With the content of a file, if one is given. */
+  async addDisk(serial: string, sizeBytes: number, from?: string, sectorBytes = 512): Promise<string> {
+    const file = this.fileOf(serial, this.disks.length);
+    if (from) await this.run(["cp", "--sparse=always", from, file]);
+    else await writeFile(file, "");
     await truncate(file, sizeBytes);
-    const { stdout } = await this.run(["losetup", "--find", "--show", file]);
+    const { stdout } = await this.run([
+      "losetup",
+      "--find",
+      "--show",
+      "--sector-size",
+      String(sectorBytes),
+      file,
+    ]);
     const path = stdout.trim();
-    const marks = { serial, wwn: "", model: "loop", sectorBytes: 512 };
+    const marks = { serial, wwn: "", model: "loop", sectorBytes };
     this.disks.push({ path, sizeBytes: BigInt(sizeBytes), ...marks });
     return path;
   }
 
   get options(): StorageOptions {
-    return { findDisks: async () => this.disks, mountPoint: join(this.directory, "root") };
+    return {
+      findDisks: async () => this.disks,
+      mountPoint: join(this.directory, "root"),
+      secrets: async (name) => Buffer.from(`the key called ${name}`),
+    };
   }
 
   context(changes: Partial<StepContext> = {}): StepContext {
     return {
-      run: this.run,
-      log: (line) => this.log.push(line),
+      ...loopContext(this.run, (line) => this.log.push(line)),
       progress: (report) => this.reports.push(report),
-      signal: new AbortController().signal,
-      attempt: 1,
-      images: noImages,
-      identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "key\n", certificate: "cert\n" },
       ...changes,
     };
   }
 
-  async dispose(): Promise<void> {
+  /** Where a disk has its content: disks are counted from 0 in the order in which they came. */
+  fileOf(serial: string, index: number): string {
+    return join(this.directory, `${serial}-${index}.img`);
+  }
+
+  /** Stops everything that lies on the disks, so that their files hold all of it. */
+  private async release(): Promise<void> {
     await unmountAll(this.directory, this.context());
-    for (const { path } of this.disks) {
+    const paths = this.disks.map(({ path }) => path);
+    if (paths.length > 0) await freeDisks(paths, this.context());
+    await this.run(["sync"]);
+  }
+
+  /** Takes the disks away; their files stay. */
+  async detach(): Promise<void> {
+    await this.release();
+    for (const { path } of this.disks.splice(0)) {
       await this.run(["partx", "--delete", path], { okCodes: [0, 1] });
       await this.run(["losetup", "--detach", path]);
     }
+  }
+
+  async dispose(): Promise<void> {
+    await this.detach();
     await rm(this.directory, { recursive: true, force: true });
   }
+}
+
+/** The context of a first attempt. */
+export function loopContext(run: Runner, log: LogSink): StepContext {
+  return {
+    run,
+    log,
+    progress: () => {},
+    signal: new AbortController().signal,
+    step: "demo-1/n1/partition",
+    attempt: 1,
+    images: noImages,
+    identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "key\n", certificate: "cert\n" },
+  };
 }
 
 const noImages: ImageSource = {

@@ -3,7 +3,8 @@ import { readFile } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createPartitionStep } from "../../node-agent/steps/partition.ts";
-import { type DiskPlan, DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import { noSecrets } from "../../node-agent/storage/luks.ts";
+import { type DiskPlan, DiskPlanSchema, PlannedLuksSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { PartitionStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { LoopMachine, plannedDisk, sysfsPath } from "./loop.ts";
 
@@ -37,9 +38,9 @@ function planFor(serial: string): DiskPlan {
   });
 }
 
-function apply(plan: DiskPlan): Promise<string> {
+function apply(plan: DiskPlan, deployment = "demo-1"): Promise<string> {
   const step = createPartitionStep(machine.options);
-  return step(create(PartitionStepSchema, { plan }), machine.context());
+  return step(create(PartitionStepSchema, { plan }), machine.context({ step: `${deployment}/n1/partition` }));
 }
 
 async function signature(device: string): Promise<string> {
@@ -63,15 +64,49 @@ async function expectLayout(disk: string, plan: DiskPlan): Promise<void> {
 test("writes the table to the sector and makes every file system but root", async () => {
   const disk = await machine.addDisk("A1", size);
   const plan = planFor("A1");
-  expect(await apply(plan)).toBe("1 disk: gpt bios+os+var+data+swap");
+  const result = await apply(plan);
+  expect(result).toMatch(
+    /^1 disk: gpt bios\+os\+var\+data\+swap; UUIDs: ext4 partition\/os\/0\/var [0-9a-f-]{36}, /,
+  );
   await expectLayout(disk, plan);
   const signatures = await Promise.all([2, 3, 4, 5].map((number) => signature(`${disk}p${number}`)));
   expect(signatures).toEqual(["", "var ext4", "data xfs", "swap"]);
+  // What it reports is what is there.
+  const uuid = await machine.run(["blkid", "-p", "-s", "UUID", "-o", "value", `${disk}p4`]);
+  expect(result).toContain(`xfs partition/os/0/data ${uuid.stdout.trim()}`);
   await machine.run(["e2fsck", "-f", "-n", `${disk}p3`]);
   await machine.run(["xfs_repair", "-n", `${disk}p4`]);
 });
 
-test("a second run over a used disk ends as the first did", async () => {
+test("what is applied is not applied again by its deployment, and is by another", async () => {
+  const disk = await machine.addDisk("A1", size);
+  const plan = planFor("A1");
+  const first = await apply(plan);
+  const [file = ""] = [machine.fileOf("A1", 0)];
+  const digest = async () => {
+    await machine.run(["blockdev", "--flushbufs", disk]);
+    return (await machine.run(["sha256sum", file])).stdout;
+  };
+  const before = await digest();
+  machine.log.length = 0;
+  expect(await apply(plan)).toBe(`unchanged, as this deployment has made it before: ${first}`);
+  expect(await digest()).toBe(before);
+  expect(machine.log.filter((line) => /^\$ (sgdisk|mkfs|mkswap|wipefs|mdadm)/.test(line))).toEqual([]);
+  // A fresh deployment of the very same plan must not take the older system for its own.
+  expect(await apply(plan, "demo-2")).toMatch(/^1 disk: /);
+  expect(await digest()).not.toBe(before);
+});
+
+test("a file system that is no longer the one that was made is made again", async () => {
+  const disk = await machine.addDisk("A1", size);
+  const plan = planFor("A1");
+  const first = await apply(plan);
+  await machine.run(["mkfs.ext4", "-q", "-F", "-L", "var", `${disk}p3`]);
+  expect(await apply(plan)).toBe(first);
+  expect(machine.log).toContain("to be made: the file system of partition/os/0/var has another UUID");
+});
+
+test("a second deployment over a used disk ends as the first did", async () => {
   const disk = await machine.addDisk("A1", size);
   const plan = planFor("A1");
   await apply(plan);
@@ -80,7 +115,7 @@ test("a second run over a used disk ends as the first did", async () => {
   await machine.run(["mkdir", "-p", `${machine.directory}/elsewhere`]);
   await machine.run(["mount", `${disk}p4`, `${machine.directory}/elsewhere`]);
   await machine.run(["swapon", `${disk}p5`]);
-  await apply(plan);
+  await apply(plan, "demo-2");
   await expectLayout(disk, plan);
   expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(machine.directory);
   expect(await readFile("/proc/swaps", "utf8")).not.toContain(disk);
@@ -131,13 +166,53 @@ test("a disk that is not there, of another size or not the only one is refused, 
   expect(await signature(disk)).toBe("keep ext4");
 });
 
+test("an encrypted device without its key is refused before anything is written", async () => {
+  const disk = await machine.addDisk("A1", size);
+  await machine.run(["mkfs.ext4", "-q", "-F", "-L", "keep", disk]);
+  const plan = planFor("A1");
+  plan.luks = [
+    create(PlannedLuksSchema, { name: "safe", device: "partition/os/0/data", secret: "disk-key" }),
+  ];
+  const step = createPartitionStep({ ...machine.options, secrets: noSecrets });
+  const applying = step(create(PartitionStepSchema, { plan }), machine.context());
+  await expect(applying).rejects.toThrow("the secret disk-key did not come with the step");
+  expect(await signature(disk)).toBe("keep ext4");
+});
+
 test("a disk that is not in the plan keeps its content", async () => {
   await machine.addDisk("A1", size);
   const other = await machine.addDisk("C3", size);
   await machine.run(["mkfs.ext4", "-q", "-F", "-L", "keep", other]);
   await apply(planFor("A1"));
   expect(await signature(other)).toBe("keep ext4");
-  expect(machine.log.filter((line) => line.startsWith("$") && line.includes(other))).toHaveLength(2);
+  expect(machine.log.filter((line) => line.startsWith("$") && line.includes(other))).toEqual([
+    `$ mkfs.ext4 -q -F -L keep ${other}`,
+    // It is looked at, by the step and then by the test.
+    `$ blkid --probe --output export ${other}`,
+    `$ blkid -p -s TYPE -s LABEL -o value ${other}`,
+  ]);
+});
+
+test("sectors of 4096 bytes", async () => {
+  const disk = await machine.addDisk("A1", size, undefined, 4096);
+  const partitions = [
+    { name: "esp", firstLba: 256n, lastLba: 70_000n, typeCode: "ef00" },
+    { name: "data", firstLba: 70_001n, lastLba: 150_000n, typeCode: "8300" },
+  ];
+  const planned = { ...plannedDisk("A1", size, partitions), logicalSectorBytes: 4096 };
+  const plan = create(DiskPlanSchema, {
+    disks: [planned],
+    fss: [
+      { device: "partition/os/0/esp", type: "vfat", mount: "/boot/efi" },
+      { device: "partition/os/0/data", type: "xfs", mount: "/data" },
+    ],
+  });
+  const first = await apply(plan);
+  expect(await readFile(sysfsPath(`${disk}p2`, "start"), "utf8")).toBe(`${70_001 * 8}\n`);
+  expect((await machine.run(["sgdisk", "--verify", disk])).stdout).toContain("No problems found");
+  await machine.run(["xfs_repair", "-n", `${disk}p2`]);
+  await machine.run(["fsck.vfat", "-n", `${disk}p1`]);
+  expect(await apply(plan)).toBe(`unchanged, as this deployment has made it before: ${first}`);
 });
 
 test("a cancelled step stops", async () => {

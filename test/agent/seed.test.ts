@@ -8,6 +8,7 @@ import { createPartitionStep } from "../../node-agent/steps/partition.ts";
 import { createSeedStep } from "../../node-agent/steps/seed.ts";
 import { type DiskPlan, DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { ImageStepSchema, PartitionStepSchema, SeedStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
+import { kernelHas } from "./kernel.ts";
 import { LoopMachine, plannedDisk } from "./loop.ts";
 import { buildTestImage } from "./test-image.ts";
 
@@ -101,6 +102,19 @@ test("seeds the machine's files, twice with the same end", async () => {
   await expectSeeded();
   await apply();
   await expectSeeded();
+});
+
+test.runIf(kernelHas("vfat"))("a config drive is written where the plan has one", async () => {
+  const [swap] = plan.disks[0]?.partitions.filter(({ name }) => name === "swap") ?? [];
+  if (!swap) throw new Error("the plan has no partition for it");
+  // Not the swap of the plan any more.
+  plan.fss = plan.fss.filter(({ type }) => type !== "swap");
+  swap.configdrive = true;
+  expect(await apply()).toBe("9 files for node-1; cloud-init instance i-1; 1 config drive");
+  await inside(3, async (drive) => {
+    const data = await readFile(join(drive, "openstack/latest/meta_data.json"), "utf8");
+    expect(JSON.parse(data)).toEqual({ uuid: "i-1", hostname: "node-1" });
+  });
 });
 
 test("leftover mounts of a killed step are no obstacle, and a failure leaves none", async () => {

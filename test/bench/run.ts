@@ -1,7 +1,8 @@
 // `npm run bench -- NAME [options]`: measures what the project promises, against a peer in the same run.
 import { control } from "./control.ts";
+import { disks } from "./disks-bench.ts";
 
-const benches: Record<string, (argv: string[]) => Promise<boolean>> = { control };
+const benches: Record<string, (argv: string[]) => Promise<boolean>> = { control, disks };
 
 const [name = "", ...argv] = process.argv.slice(2);
 const bench = benches[name];

@@ -1,6 +1,7 @@
-// `lsblk -J -O -b` as disks with what is on them.
+// `lsblk -J -O -b` as disks with what is on them. Shared by the agent, which has more to add from sysfs and udev,
+// and by whoever has only that output of a machine.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type Disk, type DiskContentSchema, DiskSchema } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { type Disk, type DiskContentSchema, DiskSchema } from "../gen/muster/v1/inventory_pb.ts";
 
 /** Links below /dev/disk and attributes of sysfs, by the disk's kernel name. */
 export type DiskExtras = {
@@ -31,6 +32,12 @@ type Device = {
   label?: string | null;
   partlabel?: string | null;
   uuid?: string | null;
+  pttype?: string | null;
+  partn?: number | null;
+  partuuid?: string | null;
+  parttype?: string | null;
+  partflags?: string | null;
+  start?: number | null;
   mountpoints?: (string | null)[];
   children?: Device[];
 };
@@ -69,14 +76,23 @@ function diskOf(device: Device, extras: DiskExtras): Disk {
     byId: extras.byId.get(name) ?? [],
     byPath: extras.byPath.get(name) ?? [],
     contents: contentsOf(device),
-    bootMedium: holdsRoot(device),
+    bootMedium: isMounted(device, (point) => point === "/"),
+    liveMedium: isMounted(device, (point) => liveMounts.test(point)),
+    multipathMember:
+      device.fstype === "mpath_member" || (device.children ?? []).some(({ type }) => type === "mpath"),
+    tableType: clean(device.pttype),
   });
 }
+
+/** Where live systems of Debian, Ubuntu, Fedora and openSUSE have their medium. */
+const liveMounts =
+  /^\/(?:run\/live\/medium|lib\/live\/mount\/medium|cdrom|isodevice|run\/initramfs\/(?:live|isoscan))(?:\/|$)/;
 
 /** A file system or RAID member on the whole disk is content too; it is named like its disk, without parent. */
 function contentsOf(device: Device): Content[] {
   const found = new Map<string, Content>();
-  if (device.fstype) found.set(device.name, contentOf(device, ""));
+  // What is mounted holds something, also where nothing knows what.
+  if (device.fstype || mountPoints(device).length) found.set(device.name, contentOf(device, ""));
   const visit = (parent: Device) => {
     for (const child of parent.children ?? []) {
       found.set(`${parent.name} ${child.name}`, contentOf(child, parent.name));
@@ -97,11 +113,27 @@ function contentOf(device: Device, parent: string): Content {
     uuid: clean(device.uuid),
     parent,
     mountPoints: mountPoints(device),
+    fsLabel: clean(device.label),
+    ...(device.type === "part" ? placeOf(device) : {}),
   };
 }
 
-function holdsRoot(device: Device): boolean {
-  return mountPoints(device).includes("/") || (device.children ?? []).some(holdsRoot);
+/** lsblk counts in 512 bytes, whatever the disk's sectors are, and before 2.39 leaves out the number. */
+function placeOf(device: Device): Content {
+  return {
+    partNumber: device.partn ?? Number(/(\d+)$/.exec(device.kname ?? device.name)?.[1] ?? 0),
+    startBytes: BigInt(device.start ?? 0) * 512n,
+    partType: clean(device.parttype),
+    partName: clean(device.partlabel),
+    partUuid: clean(device.partuuid),
+    partFlags: clean(device.partflags),
+  };
+}
+
+function isMounted(device: Device, wanted: (point: string) => boolean): boolean {
+  return (
+    mountPoints(device).some(wanted) || (device.children ?? []).some((child) => isMounted(child, wanted))
+  );
 }
 
 function mountPoints(device: Device): string[] {

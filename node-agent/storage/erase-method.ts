@@ -1,0 +1,2 @@
+/** How a disk was erased, and what it reads afterwards: zeros, or anything but what was there before. */
+export type EraseMethod = { name: string; leaves: "zeros" | "noise" };

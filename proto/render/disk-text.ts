@@ -1,0 +1,117 @@
+// The disks of a plan to scale, in plain text: each disk before and after, and what it means in numbers.
+import { DiskAction, type DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
+import { bytesText } from "./bytes.ts";
+import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
+import { alignColumns } from "./text-columns.ts";
+
+const fill: Record<Fate, string> = { free: " ", kept: "=", destroyed: "x", new: "+" };
+const words: Record<Fate, string> = { free: "", kept: "stays", destroyed: "destroyed", new: "new" };
+
+/** `width` is that of the terminal. */
+export function drawDisks(plan: DiskPlan, width = 80): string[] {
+  const lines = plan.disks.flatMap((disk) => [...drawDisk(pictureOf(plan, disk), width), ""]);
+  const above = devicesAbove(plan);
+  const warnings = plan.warnings.map((warning) => `warning: ${warning}`);
+  return [
+    ...lines,
+    ...(above.length ? ["on them", ...above.map((line) => `  ${line}`), ""] : []),
+    ...warnings,
+    `${fill.destroyed} destroyed   ${fill.kept} stays   ${fill.new} new`,
+  ];
+}
+
+function drawDisk({ title, size, before, after }: DiskPicture, width: number): string[] {
+  const room = Math.max(20, width - "  before ".length);
+  const rows = (segments: Segment[]) =>
+    segments
+      .filter(({ fate }) => fate !== "free")
+      .map(({ label, size: bytes, fate }) => [label, bytesText(bytes), words[fate]]);
+  const beforeRows = rows(before).map(([label = "", bytes = "", fate = ""]) => [
+    "before",
+    label,
+    bytes,
+    fate,
+  ]);
+  const afterRows = rows(after).map(([label = "", bytes = "", fate = ""]) => ["after", label, bytes, fate]);
+  return [
+    `${title}, ${bytesText(size)}`,
+    `  before ${bar(before, size, room)}`,
+    `  after  ${bar(after, size, room)}`,
+    ...alignColumns([...beforeRows, ...afterRows]).map((line) => `  ${line}`),
+  ];
+}
+
+/** One cell at least for each segment, the rest to scale; a name where it has room. */
+function bar(segments: Segment[], size: bigint, width: number): string {
+  if (segments.length === 0) return `|${" ".repeat(Math.max(0, width - 2))}|`;
+  const cells = Math.max(segments.length, width - segments.length - 1);
+  const widths = scale(
+    segments.map((segment) => segment.size),
+    size,
+    cells,
+  );
+  return `|${segments.map((segment, i) => cell(segment, widths[i] ?? 1)).join("|")}|`;
+}
+
+function cell({ label, fate }: Segment, width: number): string {
+  const sign = fill[fate];
+  const [name = ""] = label.split(" ");
+  const text = label.length + 2 <= width ? ` ${label} ` : name.length <= width ? name : "";
+  const left = Math.floor((width - text.length) / 2);
+  return sign.repeat(left) + text + sign.repeat(width - left - text.length);
+}
+
+/** Whole cells that add up: each gets one, and those with the largest claim to more get the others. */
+function scale(sizes: bigint[], whole: bigint, cells: number): number[] {
+  const exact = sizes.map((size) => (whole > 0n ? (Number(size) / Number(whole)) * cells : 0));
+  const widths = exact.map((share) => Math.max(1, Math.floor(share)));
+  let left = cells - widths.reduce((sum, width) => sum + width, 0);
+  while (left !== 0) {
+    const step = Math.sign(left);
+    const claims = widths.map((width, i) =>
+      step < 0 && width === 1 ? Number.NEGATIVE_INFINITY : step * ((exact[i] ?? 0) - width),
+    );
+    const best = claims.indexOf(Math.max(...claims));
+    if (claims[best] === Number.NEGATIVE_INFINITY) return widths;
+    widths[best] = (widths[best] ?? 0) + step;
+    left -= step;
+  }
+  return widths;
+}
+
+/** Arrays, encrypted devices, volumes and file systems, a line each. */
+function devicesAbove(plan: DiskPlan): string[] {
+  const fate = (action: DiskAction) => (action === DiskAction.KEEP ? words.kept : words.new);
+  return alignColumns([
+    ...plan.mds.map(({ name, level, devices, spares, sizeBytes, action }) => [
+      `md/${name}`,
+      bytesText(sizeBytes),
+      fate(action),
+      `RAID${level} of ${devices.join(", ")}${spares.length ? `, spare ${spares.join(", ")}` : ""}`,
+    ]),
+    ...plan.luks.map(({ name, device, sizeBytes, action }) => [
+      `luks/${name}`,
+      bytesText(sizeBytes),
+      fate(action),
+      `encrypted ${device}`,
+    ]),
+    ...plan.vgs.map(({ name, devices, sizeBytes, action }) => [
+      `vg/${name}`,
+      bytesText(sizeBytes),
+      fate(action),
+      `volume group on ${devices.join(", ")}`,
+    ]),
+    ...plan.lvs.map(({ name, vg, sizeBytes, type, action }) => [
+      `lv/${vg}/${name}`,
+      bytesText(sizeBytes),
+      fate(action),
+      `${(type || "linear").replace("_", " ")} volume`,
+    ]),
+    ...plan.fss.map(({ device, type, mount, copies, os, action }) => [
+      `fs ${mount || type}`,
+      "",
+      fate(action),
+      `${type} on ${device}${copies.length ? `, copied to ${copies.join(", ")}` : ""}${os.length ? ` of ${os.join(", ")}` : ""}`,
+    ]),
+  ]);
+}

@@ -1,0 +1,117 @@
+import { create } from "@bufbuild/protobuf";
+import { describe, expect, it } from "vitest";
+import { DiskAction, DiskPlanSchema } from "../gen/muster/v1/disk_plan_pb.ts";
+import { disksSvg } from "./disk-svg.ts";
+import { drawDisks } from "./disk-text.ts";
+import { lossTable } from "./loss-table.ts";
+
+const mib = 1n << 20n;
+const plan = create(DiskPlanSchema, {
+  disks: [
+    {
+      selector: "os",
+      index: 0,
+      serial: "S<1>",
+      model: "QEMU",
+      lastName: "vda",
+      sizeBytes: 1000n * mib,
+      logicalSectorBytes: 512,
+      destroys: ['partition vda1, 400 MiB, ext4, "old"'],
+      keeps: ["partition vda2, 300 MiB, xfs"],
+      before: [
+        { name: "vda1", description: "old ext4", startBytes: mib, sizeBytes: 400n * mib },
+        { name: "vda2", description: "xfs", startBytes: 401n * mib, sizeBytes: 300n * mib, kept: true },
+      ],
+      partitions: [
+        { number: 1, name: "bios", firstLba: 2048n, lastLba: 4095n, sizeBytes: mib },
+        { number: 3, name: "root", firstLba: 4096n, lastLba: 2048n * 401n - 1n, sizeBytes: 399n * mib },
+        {
+          number: 2,
+          name: "data",
+          firstLba: 2048n * 401n,
+          lastLba: 2048n * 701n - 1n,
+          sizeBytes: 300n * mib,
+          action: DiskAction.KEEP,
+        },
+      ],
+    },
+    {
+      selector: "os",
+      index: 1,
+      wwn: "0x5",
+      lastName: "vdb",
+      sizeBytes: 1000n * mib,
+      logicalSectorBytes: 512,
+      destroys: ["nothing found"],
+    },
+  ],
+  fss: [
+    { device: "partition/os/0/root", type: "ext4", mount: "/" },
+    { device: "partition/os/0/data", type: "xfs", mount: "/srv", action: DiskAction.KEEP },
+  ],
+  warnings: ["look twice"],
+});
+
+describe("the disks of a plan", () => {
+  it("are drawn to scale, before and after", () => {
+    expect(drawDisks(plan, 60).join("\n")).toBe(
+      [
+        "os/0, serial S<1>, QEMU, now vda, 1000 MiB",
+        "  before |xx vda1 old ext4 xx|== vda2 xfs ==|     free     |",
+        "  after  |+|++ root ext4 / +++|=====data=====|    free     |",
+        "  before  vda1 old ext4  400 MiB  destroyed",
+        "  before  vda2 xfs       300 MiB  stays",
+        "  after   bios           1 MiB    new",
+        "  after   root ext4 /    399 MiB  new",
+        "  after   data xfs /srv  300 MiB  stays",
+        "",
+        "os/1, wwn 0x5, now vdb, 1000 MiB",
+        "  before |                      free                       |",
+        "  after  |                      free                       |",
+        "",
+        "on them",
+        "  fs /       new    ext4 on partition/os/0/root",
+        "  fs /srv    stays  xfs on partition/os/0/data",
+        "",
+        "warning: look twice",
+        "x destroyed   = stays   + new",
+      ].join("\n"),
+    );
+  });
+
+  it("have bars of the same width, however small their parts", () => {
+    for (const width of [30, 61, 100, 200]) {
+      const bars = drawDisks(plan, width).filter((line) => /^ {2}(before|after ) \|/.test(line));
+      expect(bars).toHaveLength(4);
+      expect(new Set(bars.map((bar) => bar.length))).toEqual(new Set([width]));
+    }
+  });
+
+  it("are an SVG with the same pieces, and without what a disk's name could break", () => {
+    const svg = disksSvg(plan);
+    expect(svg).toContain("serial S&lt;1&gt;");
+    expect(svg).not.toContain("S<1>");
+    for (const piece of [
+      "vda1 old ext4 400 MiB",
+      "vda2 xfs 300 MiB",
+      "root ext4 / 399 MiB",
+      "data xfs /srv 300 MiB",
+    ])
+      expect(svg).toContain(`<title>${piece}</title>`);
+    // 400 of 1000 MiB on 880 of 960.
+    expect(svg).toMatch(/<title>vda1 old ext4 400 MiB<\/title><rect x="70.9" y="\d+" width="352"/);
+  });
+
+  it("are one row each in the table of a fleet", () => {
+    const [header, first, second, ...rest] = lossTable([
+      { node: "n1", disks: plan },
+      { node: "n2", disks: undefined },
+    ]);
+    expect(header).toMatch(/^NODE +DISK +SERIAL +SIZE +DESTROYED +STAYS$/);
+    expect(first).toMatch(
+      /^n1 +vda +S<1> +1000 MiB +partition vda1, 400 MiB, ext4, "old" +partition vda2, 300 MiB, xfs$/,
+    );
+    expect(second).toMatch(/^n1 +vdb +0x5 +1000 MiB +nothing found$/);
+    expect(rest).toEqual([]);
+  });
+});
