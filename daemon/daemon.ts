@@ -13,6 +13,7 @@ import { type BootServer, startBootServer } from "./drivers/boot/boot.ts";
 import { type Ca, openCa } from "./drivers/ca.ts";
 import { ImageStore } from "./drivers/image-store.ts";
 import { createPowerDrivers } from "./drivers/power/drivers.ts";
+import { openSecretVault } from "./drivers/secret-vault.ts";
 import { Effects } from "./engine/effects.ts";
 import { Engine } from "./engine/engine.ts";
 import { ProgressBoard } from "./engine/progress.ts";
@@ -53,6 +54,9 @@ export async function startDaemon(
   const database = await openDatabase(join(stateDir, "db"));
   const store = undo.use(await Store.open(wrapDatabase(database), openWitness(join(stateDir, "db"))));
   const ca = await openCa(join(stateDir, "pki"), [config.address, daemonTlsName], () => new Date());
+  const secrets = await openSecretVault(join(stateDir, "pki"), [...store.state.secrets.values()], (error) =>
+    log.error(error.message),
+  );
   const failed = Promise.withResolvers<Error>();
 
   const hub = new WatchHub(store);
@@ -77,6 +81,7 @@ export async function startDaemon(
     progress: new ProgressBoard(),
     logs,
     images: new ImageStore(join(stateDir, "images"), ca.signManifest),
+    secrets,
     power,
     ca,
     log,

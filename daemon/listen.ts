@@ -11,6 +11,7 @@ import { DaemonService } from "../proto/gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../proto/gen/muster/v1/node_pb.ts";
+import { SecretService } from "../proto/gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../proto/gen/muster/v1/watch_pb.ts";
 import { checkMessage } from "../proto/manifest/check.ts";
 import { serve } from "../proto/rpc/server.ts";
@@ -27,6 +28,7 @@ import { imageService } from "./api/images.ts";
 import { Mutations } from "./api/mutations.ts";
 import { nodeService } from "./api/nodes.ts";
 import { reflectionService } from "./api/reflection.ts";
+import { secretService } from "./api/secrets.ts";
 import { watchService } from "./api/watch.ts";
 import type { DaemonConfig } from "./config.ts";
 
@@ -102,6 +104,7 @@ const operatorServices = [
   ClusterService,
   DeploymentService,
   ImageService,
+  SecretService,
   WatchService,
   DaemonService,
 ];
@@ -120,6 +123,7 @@ function serveOperators(
   serve(server, ClusterService, clusterService(context, mutations), options);
   serve(server, DeploymentService, deploymentService(context, mutations), options);
   serve(server, ImageService, imageService(context, mutations), options);
+  serve(server, SecretService, secretService(context, mutations), options);
   serve(server, WatchService, watchService(context), options);
   serve(server, DaemonService, daemonService(context, config, places), options);
 }

@@ -43,6 +43,7 @@ export class AgentWorld implements AsyncDisposable {
       outbox,
       catalogue,
       images: { manifest: refuse, chunks: async function* () {} },
+      secrets: () => refuse,
       identity: { node: "n1", joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: "boot-1",
       reboot: async () => {

@@ -3,10 +3,15 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import { AssignSchema, StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import { DiskErasureSchema } from "../proto/gen/muster/v1/erase_pb.ts";
 import { AgentWorld, eventually } from "./agent-world.ts";
+import { Attempts } from "./attempts.ts";
 import { Journal } from "./journal.ts";
 import { journalFiles } from "./journal-files.ts";
+import { Outbox } from "./outbox.ts";
+import { catalogue } from "./steps/catalogue.ts";
+import { systemTimers } from "./timers.ts";
 
 let world: AgentWorld;
 beforeEach(async () => {
@@ -164,5 +169,38 @@ describe("an attempt", () => {
     killed.acknowledge("t1");
     await world.startAgent();
     await eventually(() => expect(world.reboots).toBe(1));
+  });
+});
+
+describe("what a step has erased", () => {
+  it("is in its outcome although it failed, and in the journal", async () => {
+    const outbox = new Outbox(systemTimers);
+    const journal = join(world.dir, "erased");
+    const erasure = { serial: "S1", method: "discard", duration: { seconds: 3n, nanos: 500_000_000 } };
+    const attempts = new Attempts({
+      journal: new Journal(journalFiles(journal)),
+      outbox,
+      catalogue: {
+        ...catalogue,
+        wipe: async (_action, { erased }) => {
+          erased(create(DiskErasureSchema, erasure));
+          throw new Error("the second disk is gone");
+        },
+      },
+      images: { manifest: () => Promise.reject(new Error("no images here")), chunks: async function* () {} },
+      secrets: () => () => Promise.reject(new Error("no secrets here")),
+      identity: { node: "n1", joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
+      bootId: "boot-1",
+      reboot: async () => {},
+      print: () => {},
+      timers: systemTimers,
+    });
+    const action = { kind: { case: "wipe", value: {} } } as const;
+    attempts.assign(create(AssignSchema, { token: "t1", step: "demo-1/n1/wipe", fence: 1n, action }));
+    await eventually(() => expect(attempts.finished).toHaveLength(1));
+    const expected = { outcome: StepResult_Outcome.FAILED, reason: "the second disk is gone" };
+    for (const [result] of [attempts.finished, new Journal(journalFiles(journal)).unacknowledged()]) {
+      expect(result).toMatchObject({ ...expected, erasures: [erasure] });
+    }
   });
 });

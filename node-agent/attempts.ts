@@ -8,11 +8,12 @@ import {
   StepResult_Outcome,
   StepResultSchema,
 } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { DiskErasure } from "../proto/gen/muster/v1/erase_pb.ts";
 import type { Print } from "./console.ts";
 import type { Journal, StartedAttempt } from "./journal.ts";
 import type { Outbox } from "./outbox.ts";
 import { CommandError, createRunner } from "./runner.ts";
-import type { Identity, ImageSource, StepContext, StepReport } from "./step.ts";
+import type { Identity, ImageSource, SecretSource, StepContext, StepReport } from "./step.ts";
 import { type Catalogue, perform } from "./steps/perform.ts";
 import type { Timers } from "./timers.ts";
 
@@ -21,6 +22,8 @@ export type AttemptsOptions = {
   outbox: Outbox;
   catalogue: Catalogue;
   images: ImageSource;
+  /** For the attempt of a token. */
+  secrets(token: string): SecretSource;
   identity: Identity;
   bootId: string;
   /** Reboots the machine, at once. */
@@ -32,7 +35,13 @@ export type AttemptsOptions = {
 };
 
 /** A result without the attempt that it is of. */
-type Ending = { outcome: StepResult_Outcome; reason?: string; exitCode?: number; result?: string };
+type Ending = {
+  outcome: StepResult_Outcome;
+  reason?: string;
+  exitCode?: number;
+  result?: string;
+  erasures?: DiskErasure[];
+};
 type Running = { assign: Assign; controller: AbortController; done: Promise<void> };
 
 /** Why an attempt was aborted, as the reason of its step's signal. */
@@ -145,11 +154,13 @@ export class Attempts {
     const reason = `the step took longer than its limit of ${limitMs / 1000} s and was stopped`;
     const stop = () => controller.abort(new Stopped(StepResult_Outcome.FAILED, reason));
     const takeBack = timers.after(limitMs, stop);
+    const erasures: DiskErasure[] = [];
     let result: Ending;
     try {
       if (!kind?.case)
         throw new Error("this agent does not know the kind of the step; update the agent's image");
-      const text = await perform(this.#options.catalogue, kind, this.#context(assign, controller.signal));
+      const context = this.#context(assign, controller.signal, erasures);
+      const text = await perform(this.#options.catalogue, kind, context);
       result = { outcome: StepResult_Outcome.SUCCEEDED, result: text };
     } catch (error) {
       result = outcomeOf(error, controller.signal);
@@ -157,13 +168,13 @@ export class Attempts {
     }
     takeBack();
     this.#running = undefined;
-    this.#settle(assign, result);
+    this.#settle(assign, { ...result, erasures });
     print(`${assign.step}: ${result.result ?? `failed: ${result.reason}`}`);
     if (kind?.case === "reboot" && result.outcome === StepResult_Outcome.SUCCEEDED) this.#rebootSoon(token);
   }
 
-  #context(assign: Assign, signal: AbortSignal): StepContext {
-    const { outbox, images, identity } = this.#options;
+  #context(assign: Assign, signal: AbortSignal, erasures: DiskErasure[]): StepContext {
+    const { outbox, images, secrets, identity } = this.#options;
     const log = (line: string) => outbox.log(assign.token, line);
     const run = createRunner(log);
     const report: StepReport = {
@@ -177,10 +188,12 @@ export class Attempts {
       run: (argv, options) => run(argv, { signal, ...options }),
       log,
       progress: (change) => outbox.progress(assign.token, Object.assign(report, change)),
+      erased: (erasure) => erasures.push(erasure),
       signal,
       step: assign.step,
       attempt: assign.attempt,
       images,
+      secrets: secrets(assign.token),
       identity,
     };
   }

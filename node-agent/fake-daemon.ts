@@ -57,6 +57,7 @@ export class FakeDaemon {
       },
       fetchChunks: async function* () {},
       getImageManifest: async () => ({}),
+      getSecret: async () => ({}),
     });
     const port = await new Promise<number>((resolve, reject) =>
       server.bindAsync("127.0.0.1:0", credentials, (error, bound) =>

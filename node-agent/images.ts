@@ -1,16 +1,12 @@
 // Image manifests and chunks from the daemon. A daemon that restarts does not fail a running image step: what
 // was not delivered is asked for again.
-import { setTimeout as delay } from "node:timers/promises";
 import type { AgentService } from "../proto/gen/muster/v1/agent_pb.ts";
 import type { ServiceClient } from "../proto/rpc/client.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
-import { Backoff } from "./backoff.ts";
 import type { ImageSource } from "./step.ts";
+import { patienceMs, Tries } from "./tries.ts";
 
 type ImageClient = Pick<ServiceClient<typeof AgentService>, "getImageManifest" | "fetchChunks">;
-
-/** How long the daemon may be away before the step fails. */
-const patienceMs = 2 * 60_000;
 
 export function remoteImages(client: ImageClient, patience = patienceMs): ImageSource {
   return {
@@ -47,31 +43,4 @@ export function remoteImages(client: ImageClient, patience = patienceMs): ImageS
       }
     },
   };
-}
-
-/** Waits after failures that pass by themselves; throws the others, and those that have gone on too long. */
-class Tries {
-  readonly #patienceMs: number;
-  readonly #signal: AbortSignal;
-  readonly #backoff = new Backoff();
-  #failingSince: number | undefined;
-
-  constructor(patienceMs: number, signal: AbortSignal) {
-    this.#patienceMs = patienceMs;
-    this.#signal = signal;
-  }
-
-  succeeded(): void {
-    this.#failingSince = undefined;
-    this.#backoff.reset();
-  }
-
-  async failed(error: unknown): Promise<void> {
-    this.#signal.throwIfAborted();
-    const now = performance.now();
-    this.#failingSince ??= now;
-    const passing = error instanceof RpcError && error.code === codes.UNAVAILABLE;
-    if (!passing || now - this.#failingSince > this.#patienceMs) throw error;
-    await delay(this.#backoff.next(), undefined, { signal: this.#signal });
-  }
 }

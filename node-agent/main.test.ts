@@ -111,7 +111,8 @@ function startAgent() {
   });
 }
 
-const eventually = (check: () => void) => vi.waitFor(check, { timeout: 15_000, interval: 50 });
+// Two processes start, on a machine that may be busy with other tests.
+const eventually = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 50 });
 
 async function stopAgent(): Promise<number | null> {
   const exit = once(agent, "exit");
@@ -119,7 +120,9 @@ async function stopAgent(): Promise<number | null> {
   return (await exit)[0];
 }
 
-it("joins when it is approved, does a step, ends on SIGTERM, and comes back with its certificate", async () => {
+it("joins when it is approved, does a step, ends on SIGTERM, and comes back with its certificate", {
+  timeout: 120_000,
+}, async () => {
   startAgent();
   await eventually(() => expect(requests.length).toBeGreaterThan(1));
   expect(output).toContain("Approval code:  K7QX");
@@ -152,7 +155,7 @@ it("joins when it is approved, does a step, ends on SIGTERM, and comes back with
   expect(await stopAgent()).toBe(0);
 });
 
-it("joins anew in the ramdisk when the daemon does not know it any more", async () => {
+it("joins anew in the ramdisk when the daemon does not know it any more", { timeout: 90_000 }, async () => {
   isApproved = true;
   startAgent();
   await eventually(() => expect(daemon.hellos).toHaveLength(1));
@@ -166,7 +169,9 @@ it("joins anew in the ramdisk when the daemon does not know it any more", async 
   expect(await stopAgent()).toBe(0);
 });
 
-it("says on the console why it may not ask to join, and ends on SIGTERM all the same", async () => {
+it("says on the console why it may not ask to join, and ends on SIGTERM all the same", {
+  timeout: 60_000,
+}, async () => {
   const file = join(root, "etc/muster/join.json");
   writeFileSync(file, readFileSync(file, "utf8").replace('"joinToken":"token"', '"joinToken":"old"'));
   startAgent();
@@ -174,7 +179,7 @@ it("says on the console why it may not ask to join, and ends on SIGTERM all the 
   expect(await stopAgent()).toBe(0);
 });
 
-it("does not trust a daemon whose certificate is for another address", async () => {
+it("does not trust a daemon whose certificate is for another address", { timeout: 60_000 }, async () => {
   const file = join(root, "etc/muster/join.json");
   writeFileSync(file, readFileSync(file, "utf8").replaceAll('"127.0.0.1:', '"localhost:'));
   startAgent();

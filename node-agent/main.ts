@@ -17,6 +17,7 @@ import { Journal } from "./journal.ts";
 import { journalFiles } from "./journal-files.ts";
 import { Outbox } from "./outbox.ts";
 import { createRunner } from "./runner.ts";
+import { remoteSecrets } from "./secrets.ts";
 import { type Facts, keepSession, type SessionOptions } from "./session.ts";
 import { catalogue } from "./steps/catalogue.ts";
 import { rebootMachine } from "./steps/reboot.ts";
@@ -33,14 +34,16 @@ async function runAgent(config: AgentConfig, signal: AbortSignal): Promise<"over
   const machine = new Machine(config);
   const credential = await obtainCredentials(config, bundle, machine, signal);
   const connect = () => connectSecurely(bundle.agentAddress, bundle.caCertificate, credential);
-  using imageConnection = connect();
+  using connection = connect();
+  const daemon = connection.client(AgentService);
   const bootId = await readBootId();
   const outbox = new Outbox(timers);
   const attempts = new Attempts({
     journal: new Journal(journalFiles(config.journalDir)),
     outbox,
     catalogue,
-    images: remoteImages(imageConnection.client(AgentService)),
+    images: remoteImages(daemon),
+    secrets: remoteSecrets(daemon),
     identity: { ...credential, joinBundle: text, imageKey: bundle.imageKey },
     bootId,
     reboot: () => rebootMachine(config.environment, createRunner(printLine)),

@@ -1,6 +1,7 @@
 // What every step kind looks like to the session that runs it.
 import type { MessageShape } from "@bufbuild/protobuf";
 import type { FetchChunksResponseSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { DiskErasure } from "../proto/gen/muster/v1/erase_pb.ts";
 import type { SignedImageManifest } from "../proto/gen/muster/v1/image_pb.ts";
 import type { StepAction } from "../proto/gen/muster/v1/step_pb.ts";
 import type { LogSink, Runner } from "./runner.ts";
@@ -27,6 +28,9 @@ export type ImageSource = {
   ): AsyncIterable<MessageShape<typeof FetchChunksResponseSchema>>;
 };
 
+/** Gives the content of a secret by its name, to a step whose plan names it. */
+export type SecretSource = (name: string, signal: AbortSignal) => Promise<Uint8Array>;
+
 /** The agent's standing with the daemon, as files hold it. */
 export type Identity = {
   node: string;
@@ -42,6 +46,8 @@ export type StepContext = {
   run: Runner;
   log: LogSink;
   progress(report: Partial<StepReport>): void;
+  /** A disk has been erased, or could not be: goes into the result, also of a step that fails afterwards. */
+  erased(erasure: DiskErasure): void;
   /** Aborted by a cancel or at the deadline. */
   signal: AbortSignal;
   /** `DEPLOYMENT/NODE/TASK`: the same at every try. */
@@ -49,6 +55,7 @@ export type StepContext = {
   /** 1 for the first try of this step in this deployment. */
   attempt: number;
   images: ImageSource;
+  secrets: SecretSource;
   identity: Identity;
 };
 

@@ -6,6 +6,7 @@ import type { Verb } from "./commands/connected.ts";
 import { addDeploying } from "./commands/deploying.ts";
 import { addMachines } from "./commands/machines.ts";
 import { addReading } from "./commands/reading.ts";
+import { addSecrets } from "./commands/secrets.ts";
 import { errorLines, exitCode, exitCodeOf } from "./errors.ts";
 import type { Io } from "./io.ts";
 import { overview } from "./verbs/overview.ts";
@@ -56,6 +57,7 @@ export async function run(args: string[], io: Io, openTui: OpenTui): Promise<num
   addReading(program, connected);
   addDeploying(program, connected);
   addMachines(program, connected);
+  addSecrets(program, connected);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;

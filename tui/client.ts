@@ -7,6 +7,7 @@ import { DaemonService } from "../proto/gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../proto/gen/muster/v1/node_pb.ts";
+import { SecretService } from "../proto/gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../proto/gen/muster/v1/watch_pb.ts";
 import { Connection, type ServiceClient } from "../proto/rpc/client.ts";
 import { UnreachableError } from "./errors.ts";
@@ -16,6 +17,7 @@ export type Operator = {
   clusters: ServiceClient<typeof ClusterService>;
   deployments: ServiceClient<typeof DeploymentService>;
   images: ServiceClient<typeof ImageService>;
+  secrets: ServiceClient<typeof SecretService>;
   watch: ServiceClient<typeof WatchService>;
   daemon: ServiceClient<typeof DaemonService>;
   socket: string;
@@ -44,6 +46,7 @@ export function createOperator(socket: string): Operator {
     clusters: connection.client(ClusterService),
     deployments: connection.client(DeploymentService),
     images: connection.client(ImageService),
+    secrets: connection.client(SecretService),
     watch: connection.client(WatchService),
     daemon: connection.client(DaemonService),
     socket,

@@ -1,7 +1,9 @@
 // Numbers, times and foreign text as people read them. Pure; used by the CLI and the screens alike.
-import { stripVTControlCharacters } from "node:util";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Progress } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { clean } from "../proto/render/clean.ts";
+
+export { clean };
 
 const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -103,16 +105,6 @@ export function elapsed(start: Timestamp | undefined, end: Timestamp | undefined
   if (from === undefined) return "";
   const to = timeMs(end);
   return to === undefined ? formatAge(now - from) : formatDuration(to - from);
-}
-
-/** One line that is safe for a terminal: text from machines may hold escapes, tabs and line ends. */
-export function clean(text: string): string {
-  return (
-    stripVTControlCharacters(text)
-      .replace(/[\t\r\n]+/g, " ")
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: removing them is the point
-      .replace(/[\x00-\x1f\x7f-\x9f]/g, "")
-  );
 }
 
 export function plural(count: number, noun: string): string {

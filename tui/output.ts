@@ -1,4 +1,4 @@
-// Text for people or JSON for programs: the same option wherever things are listed.
+// Text for people or JSON for programs: the same options wherever things are shown.
 export type OutputOptions = { output?: string; json?: boolean };
 
 export function wantsJson({ output, json }: OutputOptions): boolean {

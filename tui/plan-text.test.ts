@@ -14,9 +14,16 @@ describe("plan", () => {
         .join("\n"),
     ).toMatchInlineSnapshot(`
       "Plan for cluster demo: 1 node, 21 steps
+      Disks before and after: x destroyed   = stays   + new
 
       n1  role controller, host name n1, scheme mirrored
         image debian-12 sha256 4f1c9a0e4f1c9a0e4f1c9a0e4f1c9a0e4f1c9a0e4f1c9a0e4f1c9a0e4f1c9a0e
+        system/0, serial n1-A, QEMU DISK, now vda, 20 GiB
+          before |xxxxxxxxxxxxxxxxxxxxxxxx vda1 old ext4 xxxxxxxxxxxxxxxxxxxxxxxx|   |
+          after  |+|++++++++++++++++++++++++++ os RAID1 os ++++++++++++++++++++++++++|
+        system/1, serial n1-B, QEMU DISK, now vdb, 20 GiB
+          before |                               free                                |
+          after  |+|++++++++++++++++++++++++++ os RAID1 os ++++++++++++++++++++++++++|
         destroyed
           disk serial n1-A QEMU DISK, 20 GiB, now vda
             partition vda1, 19 GiB, ext4 "old"
@@ -53,7 +60,8 @@ describe("plan", () => {
   it("marks every line about what is lost, and only those", () => {
     const lost = planLines(plan).filter(({ tone }) => tone === "destroy");
     expect(lost.map(({ text }) => text.trim())).toContain('partition vda1, 19 GiB, ext4 "old"');
-    expect(lost).toHaveLength(12);
+    // Of each of 6 disks its name, what is on it, and its row in the table.
+    expect(lost).toHaveLength(18);
   });
 
   it("names every disk before the question, empty or not", () => {

@@ -1,22 +1,23 @@
-// A plan as lines: what is destroyed and created on every node, then the order of the graph. Pure.
+// A plan as lines: what is destroyed, kept and created on every node, then the order of the graph. Pure.
 import { type NodePlan, type Plan, type PlannedStep, Purpose } from "../proto/gen/muster/v1/deployment_pb.ts";
-import type { DiskPlan, PlannedDisk, PlannedPartition } from "../proto/gen/muster/v1/disk_plan_pb.ts";
-import { clean, formatBytes, plural } from "./format.ts";
+import { barLegend } from "../proto/render/disk-text.ts";
+import { lossTable } from "../proto/render/loss-table.ts";
+import { clean, plural } from "./format.ts";
+import { fleetLines } from "./plan-fleet.ts";
+import { diskName, nodeLines, type PlanLine, releasedLines } from "./plan-node.ts";
 import { columns, indent } from "./text-table.ts";
 
-/** `tone` lets a screen colour what is lost; text output ignores it. */
-export type PlanLine = { text: string; tone?: "heading" | "destroy" };
+/** Up to this many nodes are shown one by one with their disks drawn; of more there are tables. */
+export const drawnNodes = 4;
 
-const partitionTypes: Record<string, string> = {
-  ef02: "BIOS boot",
-  ef00: "EFI system",
-  fd00: "RAID member",
-  "8e00": "LVM",
-  "8200": "swap",
-  "8300": "Linux",
+export type PlanView = {
+  /** Characters in a line; only pictures and tables keep to it. */
+  width?: number;
+  /** Every node one by one with its disks drawn, however many there are. */
+  pictures?: boolean;
 };
 
-export function planLines(plan: Plan): PlanLine[] {
+export function planLines(plan: Plan, { width = 80, pictures = false }: PlanView = {}): PlanLine[] {
   const release = plan.purpose === Purpose.RELEASE;
   const unchanged = plan.steps.filter(isUnchanged).length;
   const size = `${plural(plan.nodes.length, "node")}, ${plural(plan.steps.length, "step")}`;
@@ -25,13 +26,37 @@ export function planLines(plan: Plan): PlanLine[] {
     : `Plan for cluster ${plan.cluster}`;
   const left = unchanged ? `, ${unchanged} of them unchanged` : "";
   const lines: PlanLine[] = [{ text: `${what}: ${size}${left}` }];
-  for (const node of plan.nodes) {
-    lines.push({ text: "" }, ...(release ? releasedLines(node) : nodeLines(node, keptSince(plan, node))));
+  if (release) {
+    for (const node of plan.nodes) lines.push({ text: "" }, ...releasedLines(node));
+  } else if (pictures || plan.nodes.length <= drawnNodes) {
+    if (writtenNodes(plan).length) lines.push({ text: `Disks before and after: ${barLegend}` });
+    for (const node of plan.nodes) lines.push({ text: "" }, ...nodeLines(node, keptSince(plan, node), width));
+  } else {
+    lines.push(...fleetLines(plan, (node) => keptSince(plan, node), width));
   }
+  lines.push(...lossTableLines(plan, width));
   lines.push({ text: "" }, { text: "Order", tone: "heading" });
   lines.push(...indent(orderLines(plan.steps)).map((text) => ({ text })));
   lines.push({ text: "" }, { text: `Plan hash ${plan.hash}` });
   return lines;
+}
+
+/** The nodes whose disks are written. */
+export function writtenNodes(plan: Plan): NodePlan[] {
+  return plan.nodes.filter((node) => node.disks && keptSince(plan, node) === undefined);
+}
+
+/** What is destroyed where, at a glance; of a single node it has been said. */
+function lossTableLines(plan: Plan, width: number): PlanLine[] {
+  const nodes = writtenNodes(plan);
+  if (nodes.length === 0 || plan.nodes.length < 2) return [];
+  const [header = "", ...rows] = indent(lossTable(nodes, width - 2));
+  return [
+    { text: "" },
+    { text: "Destroyed", tone: "heading" },
+    { text: header },
+    ...rows.map((text): PlanLine => ({ text, tone: "destroy" })),
+  ];
 }
 
 /** It has been done before in the same way, and is left out. */
@@ -45,77 +70,6 @@ function keptSince({ steps }: Plan, { node }: NodePlan): string | undefined {
     (step) => step.node === node && (step.task === "partition" || step.task === "wipe"),
   );
   return wiping.length > 0 && wiping.every(isUnchanged) ? wiping[0]?.unchangedSince : undefined;
-}
-
-/** What becomes of a node that is set free: its disks are emptied, and nothing is made. */
-function releasedLines(node: NodePlan): PlanLine[] {
-  const lines: PlanLine[] = [
-    { text: `${node.node}  wiped and set free`, tone: "heading" },
-    { text: "  destroyed" },
-  ];
-  for (const text of indent((node.disks?.disks ?? []).flatMap(destroyedLines), "    "))
-    lines.push({ text, tone: "destroy" });
-  return lines;
-}
-
-function nodeLines(node: NodePlan, kept: string | undefined): PlanLine[] {
-  const plan = node.disks;
-  const facts = `role ${node.role}, host name ${node.hostname}, scheme ${node.scheme}`;
-  const lines: PlanLine[] = [
-    { text: `${node.node}  ${facts}`, tone: "heading" },
-    { text: `  image ${node.image} sha256 ${node.imageDigest}` },
-  ];
-  if (!plan) return [...lines, { text: "  no disk is touched" }];
-  if (kept) return [...lines, { text: `  its disks stay as they are: unchanged since ${kept}` }];
-  lines.push({ text: "  destroyed" });
-  for (const text of indent(plan.disks.flatMap(destroyedLines), "    "))
-    lines.push({ text, tone: "destroy" });
-  lines.push({ text: "  created" });
-  for (const text of indent(createdLines(plan, node), "    ")) lines.push({ text });
-  return lines;
-}
-
-/** Everything that is on a disk now. The disk is named by what stays the same between boots. */
-function destroyedLines(disk: PlannedDisk): string[] {
-  const losses = disk.destroys.length ? disk.destroys.map(clean) : ["nothing: the disk is empty"];
-  return [diskName(disk), ...indent(losses)];
-}
-
-function diskName(disk: PlannedDisk): string {
-  const id = disk.serial ? `serial ${clean(disk.serial)}` : `wwn ${clean(disk.wwn)}`;
-  const model = disk.model ? ` ${clean(disk.model)}` : "";
-  return `disk ${id}${model}, ${formatBytes(disk.sizeBytes)}, now ${disk.lastName || "unnamed"}`;
-}
-
-function createdLines(plan: DiskPlan, node: NodePlan): string[] {
-  const rows: string[][] = [];
-  for (const disk of plan.disks) {
-    for (const part of disk.partitions) rows.push(partitionRow(disk, part));
-  }
-  for (const md of plan.mds) {
-    rows.push([`md/${md.name}`, formatBytes(md.sizeBytes), `RAID${md.level} of ${md.devices.join(", ")}`]);
-  }
-  for (const vg of plan.vgs) {
-    rows.push([`vg/${vg.name}`, formatBytes(vg.sizeBytes), `volume group on ${vg.devices.join(", ")}`]);
-  }
-  for (const lv of plan.lvs)
-    rows.push([`lv/${lv.vg}/${lv.name}`, formatBytes(lv.sizeBytes), "logical volume"]);
-  for (const fs of plan.fss) {
-    const use = fs.mount || fs.type;
-    const image = fs.mount === "/" ? ` from image ${node.image}` : "";
-    const copies = fs.copies.length ? `, copied to ${fs.copies.join(", ")}` : "";
-    rows.push([`fs ${use}`, "", `${fs.type} on ${fs.device}${copies}${image}`]);
-  }
-  return columns(rows);
-}
-
-function partitionRow(disk: PlannedDisk, part: PlannedPartition): string[] {
-  const type = partitionTypes[part.typeCode.toLowerCase()] ?? part.typeCode;
-  return [
-    `partition/${disk.selector}/${disk.index}/${part.name}`,
-    formatBytes(part.sizeBytes),
-    `partition ${part.number} of ${disk.serial || disk.wwn}, ${type}`,
-  ];
 }
 
 /** Steps in waves: all steps of a wave can run once the waves before have succeeded. */
@@ -133,6 +87,9 @@ export function waves(steps: readonly PlannedStep[]): PlannedStep[][] {
   return result;
 }
 
+/** So many names of nodes or steps are listed; more are counted. */
+const listedNames = 8;
+
 /** One line per wave and task: its nodes, and what they wait for; a node's own tasks without its name. */
 function orderLines(steps: readonly PlannedStep[]): string[] {
   const rows: string[][] = [];
@@ -140,7 +97,8 @@ function orderLines(steps: readonly PlannedStep[]): string[] {
     const groups = Map.groupBy(members, (step) => [step.task, requirements(step), noteOf(step)].join("\n"));
     for (const [key, group] of groups) {
       const [task = "", after = "", note = ""] = key.split("\n");
-      const nodes = group.map((step) => step.node).join(" ");
+      const nodes =
+        group.length > listedNames ? plural(group.length, "node") : group.map(({ node }) => node).join(" ");
       rows.push([`${wave + 1}.`, task, nodes, after && `after ${after}`, note]);
     }
   }
@@ -152,10 +110,13 @@ function noteOf(step: PlannedStep): string {
   return step.hold ? "held: waits for a go" : "";
 }
 
-function requirements(step: PlannedStep): string {
-  return step.requires
-    .map((id) => (id.startsWith(`${step.node}/`) ? id.slice(step.node.length + 1) : id))
-    .join(", ");
+function requirements({ node, requires }: PlannedStep): string {
+  const own = requires.filter((id) => id.startsWith(`${node}/`)).map((id) => id.slice(node.length + 1));
+  const others = requires.filter((id) => !id.startsWith(`${node}/`));
+  if (others.length <= listedNames) return [...own, ...others].join(", ");
+  const tasks = Map.groupBy(others, (id) => id.slice(id.indexOf("/") + 1));
+  const counted = [...tasks].map(([task, ids]) => `${task} of ${plural(ids.length, "node")}`);
+  return [...own, ...counted].join(", ");
 }
 
 /** The question before a deployment in short: every disk that is lost. */

@@ -49,6 +49,7 @@ function open(commonName = "n1") {
         },
       },
       images: { signed: none, manifest: none, chunk: none },
+      secrets: { open: () => new Uint8Array() },
       log: pino({ level: "silent" }),
       clock: () => world.nowMs,
     },

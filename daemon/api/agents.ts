@@ -1,4 +1,4 @@
-// AgentService: sessions, and the chunks of images.
+// AgentService: sessions, the chunks of images, and secrets.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -19,6 +19,7 @@ import type { Session } from "../engine/sessions.ts";
 import { keyDigestOf as certificateKeyDigest } from "./certificate-key.ts";
 import { type ApiContext, notFound } from "./context.ts";
 import { Liveness } from "./liveness.ts";
+import { handOutSecret } from "./secrets.ts";
 
 const heartbeatSeconds = 5n;
 /** Three heartbeats missed: it is late. */
@@ -32,6 +33,7 @@ export type AgentsContext = Pick<ApiContext, "engine" | "sessions" | "progress" 
   hub: Pick<ApiContext["hub"], "progress">;
   logs: Pick<ApiContext["logs"], "append">;
   images: Pick<ApiContext["images"], "signed" | "manifest" | "chunk">;
+  secrets: Pick<ApiContext["secrets"], "open">;
 };
 
 /** What the simulator has its own way to do. */
@@ -89,6 +91,7 @@ export function agentService(
         yield { index, content: await images.chunk(chunk.storedDigest).catch(missingChunk) };
       }
     },
+    getSecret: async (request, call) => handOutSecret(context, authenticate(call), request),
   };
 }
 

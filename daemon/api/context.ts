@@ -4,6 +4,7 @@ import { codes, RpcError, type Violation } from "../../proto/rpc/status.ts";
 import type { PowerDrivers } from "../domain/ports.ts";
 import type { Ca } from "../drivers/ca.ts";
 import type { ImageStore } from "../drivers/image-store.ts";
+import type { SecretVault } from "../drivers/secret-vault.ts";
 import type { Engine } from "../engine/engine.ts";
 import type { ProgressBoard } from "../engine/progress.ts";
 import type { Sessions } from "../engine/sessions.ts";
@@ -19,6 +20,7 @@ export type ApiContext = {
   progress: ProgressBoard;
   logs: StepLogs;
   images: ImageStore;
+  secrets: SecretVault;
   power: PowerDrivers;
   ca: Ca;
   log: Logger;

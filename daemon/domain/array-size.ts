@@ -53,6 +53,11 @@ export function stripeBytes(level: number, members: number, chunkBytes: bigint):
   return level === 1 ? 0n : chunkBytes * (level === 10 ? BigInt(members) : dataMembers(level, members));
 }
 
+/** What metadata 0.90 leaves of a member: it lies in the last 64 KiB that begin at a multiple of 64 KiB. */
+export function oldMetadataRoom(member: bigint): bigint {
+  return most(roundDown(member, 64n * kib) - 64n * kib, 0n);
+}
+
 /** LUKS2 takes 16 MiB at the start, LUKS1 2 MiB and a little. */
 export function encryptedSize(size: bigint, type: string): bigint {
   const header = type === "luks1" ? 4n * mib : 16n * mib;

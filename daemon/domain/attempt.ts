@@ -63,6 +63,7 @@ export function begin(
     waitTime: undefined,
     deadlineTime: timestampFromMs(deadlineMs(plannedStep(decision, step), decision.nowMs)),
     progress: undefined,
+    erasures: [],
   });
 }
 
@@ -198,6 +199,7 @@ function record(decision: Decision, step: Step, state: Step_State, logBytes: big
     planHash: planOf(decision, step)?.hash ?? "",
     fence: step.fence,
     progress: step.progress,
+    erasures: step.erasures,
   });
   decision.change(put({ case: "attempt", value }));
 }

@@ -9,7 +9,7 @@ import {
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Luks, Md, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import { arraySize, defaultChunkBytes, encryptedSize, stripeBytes } from "./array-size.ts";
+import { arraySize, defaultChunkBytes, encryptedSize, oldMetadataRoom, stripeBytes } from "./array-size.ts";
 import { DeviceNames } from "./device-names.ts";
 import { chooseDisks } from "./disk-choice.ts";
 import { planDisk } from "./disk-table.ts";
@@ -20,7 +20,7 @@ import { Planning } from "./planning.ts";
 import { checkScheme } from "./scheme-check.ts";
 import { usesMemory } from "./scheme-sizes.ts";
 import { sharedFaults } from "./shared-contents.ts";
-import { formatBytes, least, most, parseBytes } from "./size.ts";
+import { formatBytes, least, mib, most, parseBytes } from "./size.ts";
 import { planGroup } from "./volume-plan.ts";
 
 export type DiskPlanOptions = {
@@ -101,7 +101,11 @@ function planMd(md: Md, planning: Planning): void {
   const sizesOf = (devices: string[]) => devices.map((device) => planning.sizes.get(device) ?? 0n);
   const shape = arraySize({ level, members: sizesOf(members), metadata, chunkBytes });
   const kept = planning.kept.nodes.get(`md/${name}`);
-  if (!kept) checkMembers(name, sizesOf(members), sizesOf(spares), metadata, shape.componentBytes, planning);
+  if (!kept) {
+    checkMembers(name, sizesOf(members), sizesOf(spares), shape.componentBytes, planning);
+    if (metadata === "0.90")
+      checkOldMetadata(md, sizesOf(members), chunkBytes, shape.componentBytes, planning);
+  }
   const sizeBytes = kept?.sizeBytes ?? shape.sizeBytes;
   planning.sizes.set(`md/${name}`, sizeBytes);
   planning.stripes.set(`md/${name}`, stripeBytes(level, members.length, chunkBytes));
@@ -125,7 +129,6 @@ function checkMembers(
   name: string,
   members: bigint[],
   spares: bigint[],
-  metadata: string,
   componentBytes: bigint,
   planning: Planning,
 ): void {
@@ -142,9 +145,28 @@ function checkMembers(
   if (spares.some((spare) => spare < smallest)) {
     planning.refuse(`md ${name}: a spare is smaller than its smallest member of ${formatBytes(smallest)}`);
   }
-  if (metadata === "0.90" && largest > 2n << 40n) {
-    planning.refuse(`md ${name}: metadata 0.90 has members of 2 TiB at most; use 1.0 or 1.2`);
+}
+
+/** What metadata 0.90 has no field for. mdadm would refuse it too, but only after the disks have been wiped. */
+function checkOldMetadata(
+  { name, level }: Md,
+  members: bigint[],
+  chunkBytes: bigint,
+  componentBytes: bigint,
+  planning: Planning,
+): void {
+  if (level > 0) {
+    if (componentBytes > 2n << 40n)
+      planning.refuse(`md ${name}: metadata 0.90 has members of 2 TiB at most; use 1.0 or 1.2`);
+    return;
   }
+  // Beyond the smallest member a RAID 0 has one of two layouts, and nothing would say which.
+  const chunks = members.map((size) => oldMetadataRoom(size) / chunkBytes);
+  if (new Set(chunks).size < 2) return;
+  const [smallest, largest] = [members.reduce(least, members[0] ?? 0n), members.reduce(most, 0n)];
+  planning.refuse(
+    `md ${name}: RAID 0 with metadata 0.90 needs members of one size, and these have from ${smallest / mib} to ${largest / mib} MiB; use metadata 1.0 or 1.2, or give the partitions a fixed size`,
+  );
 }
 
 function planLuks(luks: Luks, planning: Planning): void {

@@ -15,7 +15,8 @@ import { flagFaults, leaveOutUnchanged } from "./changed.ts";
 import { planDisks } from "./disk-plan.ts";
 import { sortGraph } from "./graph.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
-import { planRelease } from "./release.ts";
+import { planRelease, type ReleaseOptions } from "./release.ts";
+import { secretFaults } from "./secret-use.ts";
 import { formatBytes } from "./size.ts";
 import type { State } from "./state.ts";
 import { provisioningTasks } from "./tasks.ts";
@@ -46,13 +47,11 @@ export type PlanOptions = {
   /** SCOPE_CHANGED if absent. */
   scope?: Scope;
   purpose?: Purpose;
-  /** For a release: the nodes; all of the cluster's if empty. */
-  nodes?: readonly string[];
-};
+} & ReleaseOptions;
 
 /** What a deployment of the cluster would do now. */
 export function planCluster(state: State, cluster: Cluster, options: PlanOptions = {}): Planned {
-  if (options.purpose === Purpose.RELEASE) return planRelease(state, cluster, options.nodes ?? []);
+  if (options.purpose === Purpose.RELEASE) return planRelease(state, cluster, options);
   const faults: PlanFault[] = [];
   const members: Member[] = [];
   for (const place of cluster.spec?.nodes ?? []) {
@@ -118,7 +117,11 @@ function resolveMember(state: State, cluster: Cluster, place: ClusterNode): Memb
       faults: [`scheme ${scheme.name} has several operating systems (${names}); a role installs one image`],
     };
   }
-  const faults = [...firmwareFaults(node, image, disks), ...sizeFaults(image, disks)];
+  const faults = [
+    ...firmwareFaults(node, image, disks),
+    ...sizeFaults(image, disks),
+    ...secretFaults(state, scheme),
+  ];
   if (faults.length) return { faults };
   return { place, node, role, image, disks, hostname: place.hostname || place.node };
 }

@@ -1,29 +1,99 @@
-// Plans the release of nodes: back into the ramdisk, and exactly those disks wiped that Muster has written to.
+// Plans the release of nodes: back into the ramdisk, and exactly those disks erased that Muster has written to.
 import { create } from "@bufbuild/protobuf";
 import type { Cluster } from "../../proto/gen/muster/v1/cluster_pb.ts";
-import { type NodePlan, NodePlanSchema, Purpose } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import {
+  type NodePlan,
+  NodePlanSchema,
+  type PlannedStep,
+  Purpose,
+} from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { EraseMode } from "../../proto/gen/muster/v1/erase_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { flagFaults } from "./changed.ts";
-import { describeFate } from "./disk-contents.ts";
+import { isProtected } from "./disk-choice.ts";
+import { DiskOwners } from "./disk-owners.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
+import { sortDisks } from "./release-disks.ts";
 import type { State } from "./state.ts";
 
-const timeoutSeconds = { bootstrap: 900n, wipe: 1800n };
+export type ReleaseOptions = {
+  /** The nodes; all that are deployed with the cluster if empty. */
+  nodes?: readonly string[];
+  /** What the cluster says if absent. */
+  erase?: EraseMode;
+  /** Serials or wwns of disks that are left as they are. */
+  skip?: readonly string[];
+};
 
-export function planRelease(state: State, { name: cluster }: Cluster, names: readonly string[]): Planned {
-  const own = [...state.nodes.values()].filter((node) => node.cluster === cluster).map(({ name }) => name);
-  const wanted = names.length ? [...new Set(names)] : own.sort();
+const timeoutSeconds = { bootstrap: 900n, metadata: 1800n, full: 24n * 3600n };
+/** Below what any disk that is worth keeping writes. */
+const slowestBytesPerSecond = 20_000_000;
+
+export function planRelease(state: State, cluster: Cluster, options: ReleaseOptions): Planned {
+  const { name, spec } = cluster;
+  const mode = options.erase || (spec?.erase === "full" ? EraseMode.FULL : EraseMode.METADATA);
+  const skip = options.skip ?? [];
+  const own = [...state.nodes.values()].filter((node) => node.cluster === name).map((node) => node.name);
+  const wanted = options.nodes?.length ? [...new Set(options.nodes)] : own.sort();
   const faults: PlanFault[] = [];
-  if (!wanted.length) faults.push({ node: "", message: `no node is deployed with cluster ${cluster}` });
+  if (!wanted.length) faults.push({ node: "", message: `no node is deployed with cluster ${name}` });
+  faults.push(...skipFaults(state, wanted, skip));
+  const owners = new DiskOwners(state.nodes.values());
   const nodes: NodePlan[] = [];
-  for (const name of wanted) {
-    const planned = planNode(state, cluster, name);
-    if (typeof planned === "string") faults.push({ node: name, message: planned });
-    else nodes.push(planned);
+  const steps: PlannedStep[] = [];
+  for (const nodeName of wanted) {
+    const node = state.nodes.get(nodeName);
+    const written = node && node.cluster === name ? writtenDisks(state, node) : [];
+    const obstacle = obstacleTo(node, name, written);
+    if (!node || obstacle) {
+      faults.push({ node: nodeName, message: obstacle });
+      continue;
+    }
+    const protectedDisks = [...(node.spec?.protectedDisks ?? []), ...(spec?.protectedDisks ?? [])];
+    const sorted = sortDisks(node, written, { protectedDisks, skip, owners });
+    faults.push(...sorted.faults.map((message) => ({ node: nodeName, message })));
+    const { role, hostname } = node;
+    const { erased, left } = sorted;
+    nodes.push(
+      create(NodePlanSchema, { node: nodeName, role, hostname, disks: { disks: erased }, erase: mode, left }),
+    );
+    steps.push(...releaseSteps(nodeName, erased, { mode, skip: [...skip], protectedDisks }));
   }
-  const steps = nodes.flatMap(({ node, disks }) => [
+  faults.push(...flagFaults(state, steps));
+  return faults.length
+    ? { faults }
+    : { plan: sealPlan({ cluster: name, purpose: Purpose.RELEASE, nodes, steps }) };
+}
+
+/** A word that names no disk is a slip of the keyboard, and the disk that was meant would be erased. */
+function skipFaults(state: State, names: string[], skip: readonly string[]): PlanFault[] {
+  const disks = names.flatMap((name) => state.nodes.get(name)?.inventory?.disks ?? []);
+  return skip
+    .filter((id) => !disks.some((disk) => isProtected(disk, [id])))
+    .map((id) => ({
+      node: "",
+      message: `no disk to skip has the serial or wwn ${id}: see \`muster describe node\` for those of each node`,
+    }));
+}
+
+function obstacleTo(node: Node | undefined, cluster: string, written: PlannedDisk[]): string {
+  if (!node) return "there is no node of that name";
+  if (node.cluster !== cluster) {
+    return node.cluster
+      ? `it is deployed with cluster ${node.cluster}`
+      : "it is not deployed: it is free already";
+  }
+  if (written.length) return "";
+  return "nobody knows any more which disks were written: wipe it by hand and delete the node";
+}
+
+function releaseSteps(
+  node: string,
+  disks: PlannedDisk[],
+  how: { mode: EraseMode; skip: string[]; protectedDisks: string[] },
+): PlannedStep[] {
+  return [
     planStep({
       node,
       task: "bootstrap",
@@ -34,47 +104,25 @@ export function planRelease(state: State, { name: cluster }: Cluster, names: rea
       node,
       task: "wipe",
       requires: [`${node}/bootstrap`],
-      action: { kind: { case: "wipe", value: { disks: disks?.disks ?? [] } } },
-      timeout: { seconds: timeoutSeconds.wipe },
+      action: { kind: { case: "wipe", value: { ...how, disks } } },
+      timeout: { seconds: how.mode === EraseMode.FULL ? fullSeconds(disks) : timeoutSeconds.metadata },
     }),
-  ]);
-  faults.push(...flagFaults(state, steps));
-  return faults.length ? { faults } : { plan: sealPlan({ cluster, purpose: Purpose.RELEASE, nodes, steps }) };
+  ];
 }
 
-function planNode(state: State, cluster: string, name: string): NodePlan | string {
-  const node = state.nodes.get(name);
-  if (!node) return "there is no node of that name";
-  if (node.cluster !== cluster) {
-    return node.cluster
-      ? `it is deployed with cluster ${node.cluster}`
-      : "it is not deployed: it is free already";
-  }
-  const disks = writtenDisks(state, node);
-  if (!disks.length)
-    return "nobody knows any more which disks were written: wipe it by hand and delete the node";
-  const { role, hostname } = node;
-  return create(NodePlanSchema, { node: name, role, hostname, disks: { disks } });
+/** A disk that erases itself may take a day, whatever its size; all are erased at the same time. */
+function fullSeconds(disks: PlannedDisk[]): bigint {
+  const largest = Math.max(0, ...disks.map(({ sizeBytes }) => Number(sizeBytes)));
+  return timeoutSeconds.full + BigInt(Math.ceil(largest / slowestBytesPerSecond));
 }
 
-/** The disks of its newest deployment that are still there, as they are now. */
-function writtenDisks(state: State, { name, cluster, inventory, spec }: Node): PlannedDisk[] {
+/** The disks of its newest deployment. */
+function writtenDisks(state: State, { name, cluster }: Node): PlannedDisk[] {
   const deployments = [...state.deployments.values()].filter(
     (other) => other.cluster === cluster && other.plan?.purpose !== Purpose.RELEASE,
   );
   const plans = deployments
     .sort((a, b) => Number(b.startTime?.seconds ?? 0n) - Number(a.startTime?.seconds ?? 0n))
     .flatMap(({ plan }) => plan?.nodes.filter(({ node }) => node === name) ?? []);
-  return (plans[0]?.disks?.disks ?? []).flatMap((planned) => {
-    const disk = inventory?.disks.find((found) => isSame(planned, found));
-    const isProtected = spec?.protectedDisks.some((id) => id === planned.serial || id === planned.wwn);
-    if (!disk || isProtected) return [];
-    return [
-      { ...planned, partitions: [], lastName: disk.name, destroys: describeFate(disk, () => false).destroys },
-    ];
-  });
-}
-
-function isSame(planned: PlannedDisk, { serial, wwn }: Disk): boolean {
-  return planned.serial === serial && planned.wwn === wwn;
+  return plans[0]?.disks?.disks ?? [];
 }

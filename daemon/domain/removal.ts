@@ -1,11 +1,12 @@
 // What may be deleted: nothing that something else refers to, nothing that a deployment works on.
 import { isBusy } from "./node.ts";
 import { isRunning } from "./schedule.ts";
+import { deploymentsNeeding } from "./secret-use.ts";
 import type { State } from "./state.ts";
 
 /**
  * What keeps a resource from being deleted, such as `cluster/demo`; empty if nothing does.
- * `name`: `node/n1`, `cluster/demo`, `role/compute`, `scheme/raid1`, `task/ntp`, `image/debian-12`.
+ * `name`: `node/n1`, `cluster/demo`, `role/compute`, `scheme/raid1`, `task/ntp`, `image/debian-12`, `secret/disks`.
  */
 export function usersOf(state: State, name: string): string[] {
   const slash = name.indexOf("/");
@@ -44,6 +45,15 @@ export function usersOf(state: State, name: string): string[] {
       return documents
         .filter(({ kind }) => kind.case === "role" && kind.value.image === rest)
         .map(({ name }) => name);
+    case "secret":
+      return [
+        ...documents
+          .filter(
+            ({ kind }) => kind.case === "scheme" && kind.value.luks.some(({ secret }) => secret === rest),
+          )
+          .map(({ name }) => name),
+        ...deploymentsNeeding(state, rest).map(({ name }) => `deployment/${name}`),
+      ];
     case "task":
       return documents
         .filter(

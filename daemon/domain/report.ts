@@ -165,10 +165,11 @@ export function result(decision: Decision, node: string, outcome: StepResult): v
 
 function settle(decision: Decision, node: string, outcome: StepResult): void {
   decision.effect({ do: "acknowledge", node, token: outcome.token });
-  const step = activeSteps(decision, node).find(({ token }) => token === outcome.token);
+  const awaited = activeSteps(decision, node).find(({ token }) => token === outcome.token);
   // A token may come again after a restore; its fence does not.
-  if (!step || (outcome.fence && outcome.fence !== step.fence)) return;
-  const { reason, exitCode, logBytes } = outcome;
+  if (!awaited || (outcome.fence && outcome.fence !== awaited.fence)) return;
+  const { reason, exitCode, logBytes, erasures } = outcome;
+  const step = erasures.length ? decision.step(awaited, { erasures }) : awaited;
   if (outcome.outcome === Outcome.SUCCEEDED) {
     // A reboot that has only begun: the next hello decides.
     if (step.task !== "reboot") succeed(decision, step, outcome.result, logBytes);

@@ -227,6 +227,63 @@ describe("a scheme", () => {
       ],
     ],
   ];
+  const pool = { name: "pool", vg: "vg0", type: "thin_pool", size: "6 GiB" };
+  const bootVolume = (s: SchemeSpec, more: { type?: string; pool?: string; size: string }) => {
+    s.lvs.splice(2, 1, create(LvSchema, pool), create(LvSchema, { name: "boot", vg: "vg0", ...more }));
+    set(s.fss[2], { device: "lv/vg0/boot", type: "ext4", mount: "/boot" });
+  };
+  const thinRoot = (s: SchemeSpec) =>
+    s.lvs.splice(0, 1, create(LvSchema, { ...pool, name: "root", type: "thin", pool: "pool" }));
+  const unreadable = (path: string, why: string, mount: string) => [
+    `${path}: GRUB cannot ${why}, where the kernel of ${mount} would be; put /boot on a partition, an md or a linear volume`,
+  ];
+  const booting: [string, (scheme: SchemeSpec) => void, string[]][] = [
+    [
+      "/boot on a thin volume",
+      (s) => bootVolume(s, { type: "thin", pool: "pool", size: "1 GiB" }),
+      unreadable("fss[2].device", "read a thin volume", "/boot"),
+    ],
+    [
+      "/ on a thin volume, without a /boot",
+      (s) => {
+        bootVolume(s, { size: "1 GiB" });
+        thinRoot(s);
+        set(s.fss[2], { mount: "/srv" });
+      },
+      unreadable("fss[0].device", "read a thin volume", "/"),
+    ],
+    [
+      "/ on a thin volume, with /boot beside it",
+      (s) => {
+        bootVolume(s, { size: "1 GiB" });
+        thinRoot(s);
+      },
+      [],
+    ],
+    [
+      "/boot on LUKS2, whatever derives its key",
+      (s) => {
+        bootVolume(s, { size: "1 GiB" });
+        const options = ["--pbkdf=pbkdf2"];
+        s.luks.push(create(LuksSchema, { name: "b", device: "lv/vg0/boot", secret: "disk", options }));
+        set(s.fss[2], { device: "luks/b" });
+      },
+      unreadable("fss[2].device", "open luks/b", "/boot"),
+    ],
+    [
+      "/ on LUKS2, with /boot beside it",
+      (s) => {
+        bootVolume(s, { size: "1 GiB" });
+        s.luks.push(create(LuksSchema, { name: "r", device: "lv/vg0/root", secret: "disk" }));
+        set(s.fss[0], { device: "luks/r" });
+      },
+      [],
+    ],
+  ];
+  it.each(booting)("with %s is judged by what GRUB must read", (_, change, expected) => {
+    expect(faults(change)).toEqual(expected);
+  });
+
   it.each(table)("%s is refused", (_, change, expected) => {
     expect(faults(change)).toEqual(expected);
   });

@@ -30,6 +30,26 @@ export function sharedFaults(
   }
 }
 
+/** What lies on both disks: arrays, volume groups, and file systems of several devices. */
+export function contentsAcross(disk: Disk, other: Disk): string[] {
+  const namesOn = ({ contents }: Disk) => [
+    ...contents.flatMap((content) => spanOf(content, new Set())),
+    // Also while it does not run.
+    ...contents.flatMap(({ fsType, uuid }) =>
+      uuid && memberTypes.has(fsType) ? `${memberTypes.get(fsType)} ${uuid}` : [],
+    ),
+  ];
+  const there = new Set(namesOn(other));
+  return [...new Set(namesOn(disk))].filter((name) => there.has(name));
+}
+
+/** The same uuid on every part of one. */
+const memberTypes = new Map([
+  ["linux_raid_member", "array"],
+  ["btrfs", "btrfs"],
+  ["zfs_member", "ZFS pool"],
+]);
+
 /** An array by its name, a volume by its group. */
 function spanOf({ name, type }: { name: string; type: string }, kept: ReadonlySet<string>): string[] {
   if (kept.has(name)) return [];

@@ -11,7 +11,7 @@ import {
 import type { Image } from "../../proto/gen/muster/v1/image_pb.ts";
 import type { RoleSpec, SchemeSpec, TaskSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
-import type { RequestRecord } from "../../proto/gen/muster/v1/record_pb.ts";
+import type { RequestRecord, SecretRecord } from "../../proto/gen/muster/v1/record_pb.ts";
 import { type Event, type Resource, ResourceSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { skippedSteps } from "../../proto/plan/skipped-steps.ts";
 import { NodeIndex } from "./node-index.ts";
@@ -23,7 +23,10 @@ export type Change =
   | { delete: string }
   /** A mutation that was asked for with a request id is stored together with its answer; nobody watches it. */
   | { request: RequestRecord }
-  | { forgetRequest: string };
+  | { forgetRequest: string }
+  /** A secret, encrypted; nobody watches it. */
+  | { secret: SecretRecord }
+  | { forgetSecret: string };
 
 /** `node/n1`, `step/demo-1/n1/image`, `taskRecord/n1/image`: the key of a resource everywhere. */
 export function resourceName({ kind }: Resource): string {
@@ -52,6 +55,7 @@ export class State {
   readonly events: Event[] = [];
   /** In the order in which they came, so that the oldest are found first. */
   readonly requests = new Map<string, RequestRecord>();
+  readonly secrets = new Map<string, SecretRecord>();
   /** By node, then by task. */
   readonly taskRecords = new Map<string, Map<string, TaskRecord>>();
   readonly #steps = new Map<string, StepBook>();
@@ -64,7 +68,9 @@ export class State {
     if ("delete" in change) this.#delete(change.delete);
     else if ("put" in change) this.#put(change.put);
     else if ("request" in change) this.requests.set(change.request.requestId, change.request);
-    else this.requests.delete(change.forgetRequest);
+    else if ("forgetRequest" in change) this.requests.delete(change.forgetRequest);
+    else if ("secret" in change) this.secrets.set(change.secret.secret?.name ?? "", change.secret);
+    else this.secrets.delete(change.forgetSecret);
   }
 
   #put({ kind }: Resource): void {

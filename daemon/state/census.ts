@@ -3,7 +3,7 @@
 // It counts what is read at the start: not the history of attempts, whose records have their own checksums.
 import { sealOf } from "./records.ts";
 
-const counted = /^[rqc]\//;
+const counted = /^[rqsc]\//;
 
 export class Census {
   readonly #seals = new Map<string, number>();

@@ -6,6 +6,7 @@
 //   a/STEP/NUMBER           an Attempt, as a Resource
 //   b/FENCE/STEP/NUMBER     empty: attempts in the order in which they began
 //   q/ID                    a RequestRecord
+//   s/NAME                  a SecretRecord
 //   c/REVISION/N            the Nth change of a revision, a WatchResponse
 import { crc32 } from "node:zlib";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
@@ -73,6 +74,7 @@ export function recordKey(resource: Resource): string {
 
 export const eventKey = (revision: bigint): string => `r/event/${digits(revision, 19)}`;
 export const requestKey = (id: string): string => `q/${id}`;
+export const secretKey = (name: string): string => `s/${name}`;
 
 export function changeKey(revision: bigint, part: number): string {
   return `c/${digits(revision, 16)}/${digits(part, 6)}`;

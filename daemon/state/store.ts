@@ -3,7 +3,7 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Attempt } from "../../proto/gen/muster/v1/deployment_pb.ts";
-import { RequestRecordSchema } from "../../proto/gen/muster/v1/record_pb.ts";
+import { RequestRecordSchema, SecretRecordSchema } from "../../proto/gen/muster/v1/record_pb.ts";
 import {
   type Resource,
   ResourceSchema,
@@ -31,6 +31,7 @@ import {
   requestKey,
   revisionOf,
   seal,
+  secretKey,
   unseal,
 } from "./records.ts";
 import type { Witness } from "./witness.ts";
@@ -55,7 +56,7 @@ export class Store implements AsyncDisposable {
   #revision = 0n;
   /** The last revision that was given out, and what was numbered but is not watched. */
   #numbered = 0n;
-  #requests: Writes = new Map();
+  #unwatched: Writes = new Map();
   /** What is beyond the limits; the next commit deletes it. */
   #expired: string[] = [];
   #failure: Error | undefined;
@@ -102,14 +103,19 @@ export class Store implements AsyncDisposable {
         numbered.push(
           create(WatchResponseSchema, { revision, change: { case: "deleted", value: change.delete } }),
         );
-      } else if ("request" in change) {
-        const key = requestKey(change.request.requestId);
-        this.#requests.set(key, seal(key, toBinary(RequestRecordSchema, change.request)));
-      } else {
-        this.#requests.set(requestKey(change.forgetRequest), undefined);
-      }
+      } else this.#keep(change);
     }
     return numbered;
+  }
+
+  #keep(change: Exclude<Change, { put: Resource } | { delete: string }>): void {
+    const write = (key: string, content: Uint8Array) => this.#unwatched.set(key, seal(key, content));
+    if ("request" in change) {
+      write(requestKey(change.request.requestId), toBinary(RequestRecordSchema, change.request));
+    } else if ("secret" in change) {
+      write(secretKey(change.secret.secret?.name ?? ""), toBinary(SecretRecordSchema, change.secret));
+    } else if ("forgetRequest" in change) this.#unwatched.set(requestKey(change.forgetRequest), undefined);
+    else this.#unwatched.set(secretKey(change.forgetSecret), undefined);
   }
 
   /** Stores what was numbered since the last commit, durably. It is in `state` and in the log afterwards. */
@@ -118,8 +124,8 @@ export class Store implements AsyncDisposable {
     const revision = this.#numbered;
     if (revision <= this.#revision) return;
     try {
-      const writes = this.#requests;
-      this.#requests = new Map();
+      const writes = this.#unwatched;
+      this.#unwatched = new Map();
       const sizes = await this.#collect(numbered, writes);
       await this.#write(writes, revision);
       numbered.forEach((response, i) => {
@@ -181,6 +187,7 @@ export class Store implements AsyncDisposable {
     await this.#read("r/", (key, value) => this.state.apply({ put: decodeRecord(key, value, asResource) }));
     for (const name of this.state.deployments.keys()) this.state.orderSteps(name);
     await this.#loadRequests();
+    await this.#read("s/", (key, value) => this.state.apply({ secret: decodeRecord(key, value, asSecret) }));
     await this.#read("c/", (key, value) => {
       const content = unseal(key, value);
       this.#log.add(revisionOf(key), value.length, () => asResponse(content));
@@ -277,6 +284,7 @@ export class Store implements AsyncDisposable {
 
 const asText = (content: Uint8Array): string => Buffer.from(content).toString();
 const asResponse = (content: Uint8Array) => fromBinary(WatchResponseSchema, content);
+const asSecret = (content: Uint8Array) => fromBinary(SecretRecordSchema, content);
 const asRequest = (content: Uint8Array) => fromBinary(RequestRecordSchema, content);
 
 function withRevision(resource: Resource, revision: bigint, nextEvent: () => bigint): Resource {

@@ -43,7 +43,6 @@ type Apply = {
   disks: ReadonlyMap<string, MachineDisk>;
   ids: Identifiers;
   context: StepContext;
-  options: StorageOptions;
   /** The nodes of the plan's devices, as they come to be. */
   devices: Map<string, string>;
 };
@@ -62,23 +61,22 @@ export function createPartitionStep(options: StorageOptions = machineStorage): S
       context,
     );
     // A key that is not to be had must be known before there is nothing left to go back to.
-    for (const { secret } of plan.luks) await options.secrets(secret, context.signal);
+    for (const { secret } of plan.luks) await context.secrets(secret, context.signal);
     const ids = identifiersOf(plan, context);
-    const comparison = await compare(plan, disks, ids, context, options.secrets);
+    const comparison = await compare(plan, disks, ids, context, context.secrets);
     if (comparison.applied) {
       const result = await verified({
         plan,
         disks,
         ids,
         context,
-        options,
         devices: new Map(comparison.devices),
       });
       return `unchanged, as this deployment has made it before: ${result}`;
     }
     context.log(`to be made: ${comparison.difference}`);
-    await checkKept(plan, disks, ids, context, options.secrets);
-    const apply: Apply = { plan, disks, ids, context, options, devices: new Map() };
+    await checkKept(plan, disks, ids, context, context.secrets);
+    const apply: Apply = { plan, disks, ids, context, devices: new Map() };
     await makeTables(apply);
     for (const layer of orderLayers(plan)) await makeLayer(layer, apply);
     await makeFilesystems(apply);
@@ -140,9 +138,9 @@ async function wipeOutgoing(planned: PlannedDisk, disk: string, context: StepCon
 
 /** Makes the array, encrypted device, group or volume, or starts it if it is kept. */
 async function makeLayer(layer: Layer, apply: Apply): Promise<void> {
-  const { plan, ids, context, options, devices } = apply;
+  const { plan, ids, context, devices } = apply;
   if (isKept(layer)) {
-    await startLayer(layer, devices, context, options.secrets);
+    await startLayer(layer, devices, context, context.secrets);
     if (layer.kind === "vg") await clearGroup(layer.vg, apply);
     return;
   }
@@ -157,7 +155,7 @@ async function makeLayer(layer: Layer, apply: Apply): Promise<void> {
       const { luks } = layer;
       context.progress({ activity: `encrypting ${luks.name}` });
       const below = deviceOf(devices, luks.device);
-      devices.set(`luks/${luks.name}`, await createLuks(luks, below, ids, options.secrets, context));
+      devices.set(`luks/${luks.name}`, await createLuks(luks, below, ids, context.secrets, context));
       return;
     }
     case "vg":

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { SeedStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
-import { crypttab, fstab, seedFiles } from "./seed-files.ts";
+import { crypttab, fstab, keyFiles, openedByFile, seedFiles } from "./seed-files.ts";
 
 const plan = create(DiskPlanSchema, {
   mds: [{ name: "os" }],
@@ -62,7 +62,7 @@ test("fstab has only what its own operating system uses, and nothing that is to 
   expect(fstab(two, known)).toBe("UUID=a / btrfs defaults 0 1\nUUID=c /shared ext4 defaults,nofail 0 2\n");
 });
 
-test("crypttab: root is opened by the initramfs, the rest does not hold up the boot", () => {
+test("crypttab: the initramfs asks for root, the rest opens by files on root and does not hold up the boot", () => {
   const locked = create(DiskPlanSchema, {
     luks: [
       { name: "safe", device: "partition/os/0/a" },
@@ -79,7 +79,14 @@ test("crypttab: root is opened by the initramfs, the rest does not hold up the b
       ["more", "u2"],
     ]),
   };
-  expect(crypttab(facts)).toBe("safe UUID=u1 none luks,initramfs\nmore UUID=u2 none luks,nofail\n");
+  expect(crypttab(facts)).toBe(
+    "safe UUID=u1 none luks,initramfs\nmore UUID=u2 /etc/cryptsetup-keys.d/more.key luks,nofail\n",
+  );
+  expect(openedByFile(locked).map(({ name }) => name)).toEqual(["more"]);
+  const key = Buffer.from("byte by byte\n");
+  expect(keyFiles(new Map([["more", key]]))).toEqual([
+    { path: "/etc/cryptsetup-keys.d/more.key", content: key, mode: 0o600 },
+  ]);
 });
 
 test("mdadm.conf of an array with the old metadata, which has no name", () => {

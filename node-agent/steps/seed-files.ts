@@ -1,6 +1,6 @@
 // The files that make a copy of an image one particular machine: pure content, no writing.
 import { stringify } from "yaml";
-import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { DiskPlan, PlannedFs, PlannedLuks } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { SeedStep } from "../../proto/gen/muster/v1/step_pb.ts";
 import type { Identity } from "../step.ts";
 import { layersBelow } from "../storage/below.ts";
@@ -8,6 +8,8 @@ import { ownFilesystems } from "../storage/mounts.ts";
 
 /** `path` is absolute in the installed system. */
 export type SeedFile = { path: string; content: string; mode: number };
+/** The content is a secret. */
+export type KeyFile = { path: string; content: Uint8Array; mode: number };
 
 export type SeedFacts = {
   plan: DiskPlan;
@@ -69,14 +71,35 @@ function mdadmConf({ plan, arrayUuids }: SeedFacts): string {
   return ["HOMEHOST <system>", "MAILADDR root", ...arrays, ""].join("\n");
 }
 
-/** Passphrases are asked for on the console: for root by the initramfs, for others without holding up the boot. */
+/**
+ * The initramfs asks on the console for what root lies on: a key there would lie open beside the lock. The others
+ * are opened by files on root, and do not hold up the boot.
+ */
 export function crypttab({ plan, luksUuids }: Pick<SeedFacts, "plan" | "luksUuids">): string {
-  const early = new Set(layersBelow(plan, plan.rootDevice).luks.map(({ name }) => name));
+  const byFile = openedByFile(plan);
   const lines = plan.luks.map(({ name }) => {
-    const options = early.has(name) ? "luks,initramfs" : "luks,nofail";
-    return `${name} UUID=${requireUuid(luksUuids, name)} none ${options}\n`;
+    const how = byFile.some((luks) => luks.name === name)
+      ? `${keyPath(name)} luks,nofail`
+      : "none luks,initramfs";
+    return `${name} UUID=${requireUuid(luksUuids, name)} ${how}\n`;
   });
   return lines.join("");
+}
+
+/** The LUKS devices that the installed system opens by itself. */
+export function openedByFile(plan: DiskPlan): PlannedLuks[] {
+  const early = layersBelow(plan, plan.rootDevice).luks;
+  return plan.luks.filter((luks) => !early.includes(luks));
+}
+
+/** What opens LUKS devices at boot, by their names. */
+export function keyFiles(keys: ReadonlyMap<string, Uint8Array>): KeyFile[] {
+  return [...keys].map(([name, content]) => ({ path: keyPath(name), content, mode: 0o600 }));
+}
+
+/** Where systemd, too, looks for it. */
+function keyPath(name: string): string {
+  return `/etc/cryptsetup-keys.d/${name}.key`;
 }
 
 function metaData(step: SeedStep): string {

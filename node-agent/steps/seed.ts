@@ -2,7 +2,7 @@
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import type { Step } from "../step.ts";
+import type { Step, StepContext } from "../step.ts";
 import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
 import { arrayDetail } from "../storage/arrays.ts";
 import { type Devices, deviceOf } from "../storage/devices.ts";
@@ -12,7 +12,14 @@ import { type Mount, ownFilesystems, planMounts, withMounts } from "../storage/m
 import { exists } from "../storage/tables.ts";
 import type { StorageContext } from "../storage/wait.ts";
 import { writeConfigDrives } from "./config-drive.ts";
-import { type SeedFacts, type SeedFile, seedFiles } from "./seed-files.ts";
+import {
+  type KeyFile,
+  keyFiles,
+  openedByFile,
+  type SeedFacts,
+  type SeedFile,
+  seedFiles,
+} from "./seed-files.ts";
 
 export const seed = createSeedStep();
 
@@ -20,7 +27,10 @@ export function createSeedStep(options: StorageOptions = machineStorage): Step<"
   return async (action, context) => {
     const plan = requirePlan(action);
     const devices = await activate(plan, context, options);
-    const files = seedFiles(action, await gatherFacts(plan, devices, context), context.identity);
+    const files = [
+      ...seedFiles(action, await gatherFacts(plan, devices, context), context.identity),
+      ...keyFiles(await luksKeys(plan, context)),
+    ];
     const root = options.mountPoint;
     // Root once more by itself: what the image has below the mount points of the other file systems.
     const imageRoot = `${root}-image`;
@@ -30,6 +40,7 @@ export function createSeedStep(options: StorageOptions = machineStorage): Step<"
     ];
     await withMounts(mounts, context, async () => {
       await moveContent(plan, imageRoot, root, context);
+      await checkOpener(plan, root);
       for (const file of files) await writeSeedFile(root, file);
       // The mark of the bootstrap ramdisk; with it the installed agent would take itself for that.
       await rm(join(root, "/etc/muster/bootstrap"), { force: true });
@@ -62,6 +73,24 @@ async function gatherFacts(plan: DiskPlan, devices: Devices, context: StorageCon
   return { plan, uuids, arrayUuids, luksUuids };
 }
 
+async function luksKeys(
+  plan: DiskPlan,
+  { secrets, signal }: Pick<StepContext, "secrets" | "signal">,
+): Promise<Map<string, Uint8Array>> {
+  const keys = new Map<string, Uint8Array>();
+  for (const { name, secret } of openedByFile(plan)) keys.set(name, await secrets(secret, signal));
+  return keys;
+}
+
+/** A key file is no use to a system that does not look for it. */
+async function checkOpener(plan: DiskPlan, root: string): Promise<void> {
+  const [luks] = openedByFile(plan);
+  if (!luks || (await exists(join(root, "/lib/systemd/systemd-cryptsetup")))) return;
+  throw new Error(
+    `the image cannot open luks ${luks.name} at boot. Add the package systemd-cryptsetup to its recipe.`,
+  );
+}
+
 /** The image is one file system; where the scheme has another one for, say, /var, its content goes there. */
 async function moveContent(
   plan: DiskPlan,
@@ -78,7 +107,7 @@ async function moveContent(
   }
 }
 
-async function writeSeedFile(root: string, file: SeedFile): Promise<void> {
+async function writeSeedFile(root: string, file: SeedFile | KeyFile): Promise<void> {
   const path = join(root, file.path);
   await mkdir(dirname(path), { recursive: true });
   // Removed first: an image may have a link there, which would lead out of it.

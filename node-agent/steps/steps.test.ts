@@ -31,10 +31,12 @@ function context(): StepContext {
     run: createRunner(log),
     log,
     progress: () => {},
+    erased: () => {},
     signal: new AbortController().signal,
     step: "demo-1/n1/task",
     attempt: 1,
     images: { manifest: () => Promise.reject(new Error("no images here")), chunks: async function* () {} },
+    secrets: () => Promise.reject(new Error("no secrets here")),
     identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "", certificate: "" },
   };
 }

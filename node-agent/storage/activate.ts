@@ -1,10 +1,11 @@
 // The storage of a plan, found and started: what every step after `partition` begins with, also after the
 // ramdisk was booted again.
 import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { SecretSource, StepContext } from "../step.ts";
 import { assembleArray, stopArray } from "./arrays.ts";
 import { type Devices, deviceOf, deviceOfDisk, partitionDevices } from "./devices.ts";
 import { type DiskFinder, diskKey, lsblkDisks, matchDisks } from "./disks.ts";
-import { closeLuks, noSecrets, openLuks, type SecretSource } from "./luks.ts";
+import { closeLuks, openLuks } from "./luks.ts";
 import { unmountAll } from "./mounts.ts";
 import { type Layer, orderLayers } from "./order.ts";
 import { verifyPartitions } from "./tables.ts";
@@ -12,12 +13,11 @@ import { activateGroup, deactivateGroup, volumeNode } from "./volumes.ts";
 import { type StorageContext, settle } from "./wait.ts";
 
 /** What tests put in another place. */
-export type StorageOptions = { findDisks: DiskFinder; mountPoint: string; secrets: SecretSource };
+export type StorageOptions = { findDisks: DiskFinder; mountPoint: string };
 
 export const machineStorage: StorageOptions = {
   findDisks: lsblkDisks,
   mountPoint: "/mnt/muster",
-  secrets: noSecrets,
 };
 
 /** The plan of a step; an action without one is a defect of the daemon. */
@@ -29,7 +29,7 @@ export function requirePlan(action: { plan?: DiskPlan | undefined }): DiskPlan {
 /** Starts everything of the plan and gives the node of each of its devices. */
 export async function activate(
   plan: DiskPlan,
-  context: StorageContext,
+  context: StorageContext & Pick<StepContext, "secrets">,
   options: StorageOptions,
 ): Promise<Devices> {
   // A step that was killed may have left its mounts.
@@ -39,7 +39,7 @@ export async function activate(
     await verifyPartitions(planned, deviceOfDisk(disks, diskKey(planned)).path);
   }
   const devices = partitionDevices(plan, disks);
-  for (const layer of orderLayers(plan)) await startLayer(layer, devices, context, options.secrets);
+  for (const layer of orderLayers(plan)) await startLayer(layer, devices, context, context.secrets);
   return devices;
 }
 

@@ -6,13 +6,14 @@ import {
   type PlannedMd,
   type PlannedVg,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { SecretSource } from "../step.ts";
 import { startLayer } from "./activate.ts";
 import { arrayDetail, arrayDifference } from "./arrays.ts";
 import { type Devices, deviceOf, deviceOfDisk, partitionDevices } from "./devices.ts";
 import { diskKey, type MachineDisk } from "./disks.ts";
 import { filesystemDifference, readSignature } from "./filesystems.ts";
 import { type Identifiers, sameUuid } from "./identifiers.ts";
-import { luksUuid, type SecretSource } from "./luks.ts";
+import { luksUuid } from "./luks.ts";
 import { type Layer, orderLayers } from "./order.ts";
 import { readTable, tableDifference } from "./tables.ts";
 import { readGroup, volumeDifference } from "./volumes.ts";

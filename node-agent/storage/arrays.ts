@@ -44,6 +44,10 @@ export function mdadmCreateCommand(
   return ["mdadm", "--create", ...args, ...members];
 }
 
+export function mdadmAssembleCommand({ name }: PlannedMd, members: string[]): [string, ...string[]] {
+  return ["mdadm", "--assemble", "--run", `/dev/md/${name}`, ...members];
+}
+
 /** Every member of the array, the spares last. */
 export function membersOf(md: PlannedMd, devices: Devices): string[] {
   return [...md.devices, ...md.spares].map((name) => deviceOf(devices, name));
@@ -96,7 +100,7 @@ export async function assembleArray(
   if (found?.complete) return found.path;
   // Some members, or all but not started: what a udev rule began and could not finish.
   if (found) await run(["mdadm", "--stop", found.path], { signal, env });
-  await run(["mdadm", "--assemble", "--run", `/dev/md/${md.name}`, ...members], { signal, env });
+  await run(mdadmAssembleCommand(md, members), { signal, env });
   await settle(context);
   const failure = `md ${md.name}: no array of ${members.join(", ")} runs after mdadm --assemble. See dmesg.`;
   const array = await waitFor(() => findArray(members), failure, signal);

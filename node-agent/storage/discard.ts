@@ -9,13 +9,17 @@ const sampleCount = 64;
 /** Discards the whole device; true if it can and what it then reads is zeros, as far as samples show. */
 export async function discardedToZeroes(device: string, { run, signal }: StorageContext): Promise<boolean> {
   try {
-    await run(["blkdiscard", "--force", device], { signal });
+    await run(discardCommand(device), { signal });
   } catch (error) {
     if (error instanceof CommandError && !signal.aborted) return false; // disks with platters cannot
     throw error;
   }
   const { stdout } = await run(["blockdev", "--getsize64", device], { signal });
   return samplesAreZero(device, Number(stdout));
+}
+
+export function discardCommand(device: string): [string, ...string[]] {
+  return ["blkdiscard", "--force", device];
 }
 
 /** Looks at evenly spread samples, the first and the last bytes among them. */

@@ -1,8 +1,15 @@
-// What disks say of how they can erase themselves.
+// What disks say of how they can erase themselves, and what counts as proof that they did.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { EraseMode, DiskErasure_Proof as Proof } from "../../proto/gen/muster/v1/erase_pb.ts";
 import type { Runner } from "../runner.ts";
+import { CommandError } from "../runner.ts";
 import { ataErase, parseSecurity } from "./erase-ata.ts";
+import { eraseFreed, proofOf } from "./erase-disk.ts";
 import { formatSetting, nvmeErase, sanitizeAction, sanitizeState } from "./erase-nvme.ts";
+import { readSamples } from "./samples.ts";
 
 const disk = { path: "/dev/sda", sizeBytes: 1n, serial: "S", wwn: "", model: "", sectorBytes: 512 };
 
@@ -86,4 +93,50 @@ test("an NVMe disk is sanitized, and never with other namespaces beside it", asy
   const shared = fakeRun({ ...answers, "list-ns": "[   0]:0x1\n[   1]:0x2\n" });
   expect(await nvmeErase(nvme, context(shared.run))).toBeUndefined();
   expect(shared.commands.join()).not.toContain("nvme sanitize ");
+});
+
+test("what a disk refuses is done in another way, unless the step was stopped", async () => {
+  const gone = { ...disk, path: "/dev/nvme77n1" };
+  const fake = fakeRun({ "id-ctrl": '{"oacs":2}', "list-ns": "[   0]:0x1\n" });
+  const refusing: Runner = async (argv, options) => {
+    const answer = await fake.run(argv, options);
+    if (argv[1] === "format") throw new CommandError("`nvme format` failed: Access Denied", 1);
+    return answer;
+  };
+  const log: string[] = [];
+  const erasure = await eraseFreed({ disk: gone, before: [] }, EraseMode.FULL, context(refusing, log));
+  expect(log.join()).toContain("Access Denied; going on with another way");
+  expect(fake.commands).toContain("blkdiscard --force /dev/nvme77n1");
+  // There is no such disk to be read back, and so no proof.
+  expect(erasure).toMatchObject({ name: "nvme77n1", proof: 0, fault: expect.stringContaining("ENOENT") });
+
+  fake.commands.splice(0);
+  const stopped = { ...context(refusing), signal: AbortSignal.abort() };
+  const { fault } = await eraseFreed({ disk: gone, before: [] }, EraseMode.FULL, stopped);
+  expect([fault, fake.commands.some((command) => command.startsWith("blkdiscard"))]).toEqual([
+    "`nvme format` failed: Access Denied",
+    false,
+  ]);
+});
+
+test("a disk that erased itself must read otherwise than before where it held something", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "erase-"));
+  const path = join(directory, "disk");
+  const mib = 1 << 20;
+  writeFileSync(path, Buffer.concat([Buffer.alloc(mib, 7), Buffer.alloc(mib)]));
+  const held = { ...disk, path, sizeBytes: BigInt(2 * mib) };
+  const before = await readSamples(path, held.sizeBytes);
+  const proof = () => proofOf(held, { name: "sanitize", leaves: "noise" }, before);
+  try {
+    await expect(proof()).rejects.toThrow(`${path} still has its content at byte 0 after sanitize`);
+    // The second half was zero before: it proves nothing, whatever it is now.
+    writeFileSync(path, Buffer.concat([Buffer.alloc(mib, 9), Buffer.alloc(mib)]));
+    expect(await proof()).toEqual({ proof: Proof.CHANGED, readBytes: BigInt(mib), readPlaces: 1 });
+    const zeros = proofOf(held, { name: "discard", leaves: "zeros" }, before);
+    await expect(zeros).rejects.toThrow("still has its content at byte 0 after discard");
+    writeFileSync(path, Buffer.alloc(mib));
+    await expect(proof()).rejects.toThrow(`${path} ends at byte ${mib}: has it been taken away?`);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
 });

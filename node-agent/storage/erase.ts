@@ -1,23 +1,17 @@
-// Erasing a disk: its metadata, or every sector. What was done and what was then read back goes to the step's log
-// line by line, and a summary is returned, as the proof that an operator has to show.
-//
-// METADATA leaves nothing that a kernel, firmware or installer takes for content; the data itself stays on the
-// medium. FULL lets the disk erase itself where it says that it can (NVMe sanitize or format, ATA secure erase),
-// otherwise discards it where that makes it read as zeros, otherwise overwrites it.
-
-import { discardedToZeroes } from "./discard.ts";
+// Erasing disks. Everything that speaks against it is looked for before any disk is touched. Then each is freed and
+// loses its signatures, so that an interrupted erase leaves nothing that boots, and is erased and read back.
+import {
+  type DiskErasure,
+  EraseMode,
+  DiskErasure_Proof as Proof,
+} from "../../proto/gen/muster/v1/erase_pb.ts";
+import type { StepContext } from "../step.ts";
+import { blockTrees, topDown } from "./block-tree.ts";
+import { formatBytes } from "./bytes.ts";
 import type { MachineDisk } from "./disks.ts";
-import { ataErase } from "./erase-ata.ts";
-import type { EraseMethod } from "./erase-method.ts";
-import { nvmeErase } from "./erase-nvme.ts";
+import { eraseFreed, freeForErase } from "./erase-disk.ts";
 import { refuseForeign } from "./foreign.ts";
-import { wipeDisk } from "./release.ts";
-import { clearEnds, describeSamples, readSamples, type Samples } from "./samples.ts";
-import { type StorageContext, settle } from "./wait.ts";
-
-export type EraseMode = "metadata" | "full";
-
-type Attempt = (disk: MachineDisk, context: StorageContext) => Promise<EraseMethod | undefined>;
+import type { StorageContext } from "./wait.ts";
 
 export type EraseOptions = {
   mode: EraseMode;
@@ -25,116 +19,123 @@ export type EraseOptions = {
   skip: readonly string[];
   /** Serials or wwns of disks that nobody may erase: if one is asked for, none is erased. */
   protectedDisks: readonly string[];
+  /** Every disk of the machine. */
+  machine: readonly MachineDisk[];
 };
 
-/** Erases disks that share nothing with others; gives a line of proof for each. */
+export type EraseContext = StorageContext & Pick<StepContext, "erased" | "progress">;
+
+/** Erases the disks that are not skipped. Throws if one does not read back as erased; the others are finished. */
 export async function eraseDisks(
-  disks: MachineDisk[],
-  { mode, skip, protectedDisks }: EraseOptions,
+  disks: readonly MachineDisk[],
+  options: EraseOptions,
+  context: EraseContext,
+): Promise<DiskErasure[]> {
+  const { mode } = options;
+  const chosen = await chooseDisks(disks, options, context);
+  context.progress({ activity: `erasing ${chosen.map(({ path }) => path).join(", ")}` });
+  // One after the other: what lies on one disk may lie on the next as well.
+  const freed = [];
+  for (const disk of chosen) freed.push(await freeForErase(disk, mode, context));
+  // All at once: each takes as long as its own medium needs, which may be days.
+  const totalBytes = chosen.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0n);
+  let currentBytes = 0n;
+  const erasures = await Promise.all(
+    freed.map(async (one) => {
+      const erasure = await eraseFreed(one, mode, context);
+      context.log(erasure.fault || `erased: ${describeErasure(erasure)}`);
+      context.erased(erasure);
+      currentBytes += erasure.sizeBytes;
+      context.progress({ currentBytes, totalBytes });
+      return erasure;
+    }),
+  );
+  const faults = erasures.flatMap(({ fault }) => fault || []);
+  if (faults.length) throw new Error(faults.join("; "));
+  return erasures;
+}
+
+/** Those that are not skipped; throws if any of them may not be erased. */
+async function chooseDisks(
+  disks: readonly MachineDisk[],
+  { skip, protectedDisks, machine }: EraseOptions,
   context: StorageContext,
-): Promise<string[]> {
+): Promise<MachineDisk[]> {
   const chosen = disks.filter((disk) => !isNamed(disk, skip));
+  for (const disk of machine)
+    if (isNamed(disk, skip)) context.log(`${describe(disk)}: skipped, as it was asked for`);
+  if (chosen.length === 0) throw new Error("all disks are on the skip list: there is nothing to erase.");
   const forbidden = chosen.find((disk) => isNamed(disk, protectedDisks));
   if (forbidden) {
     throw new Error(
       `${describe(forbidden)} is protected; no disk was erased. Take away its protection, or put it on the skip list.`,
     );
   }
-  for (const disk of disks)
-    if (!chosen.includes(disk)) context.log(`${describe(disk)}: skipped, as it was asked for`);
+  await refuseShared(chosen, machine, context);
   await refuseForeign(
     chosen.map(({ path }) => path),
     [],
     context,
   );
-  const lines: string[] = [];
-  for (const disk of chosen) lines.push(await eraseDisk(disk, mode, context));
-  return lines;
+  return chosen;
 }
 
+/** A disk that is reached in more than one way may be in use where this machine cannot see it. */
+async function refuseShared(
+  chosen: MachineDisk[],
+  machine: readonly MachineDisk[],
+  context: StorageContext,
+): Promise<void> {
+  for (const disk of chosen) {
+    const twin = machine.find((other) => other.path !== disk.path && isSameMedium(disk, other));
+    if (twin) refuse(disk, `is the same disk as ${twin.path}, by another path`);
+  }
+  const trees = await blockTrees(
+    chosen.map(({ path }) => path),
+    context,
+  );
+  for (const tree of trees) {
+    const map = topDown([tree]).find(({ type }) => type === "mpath");
+    const disk = chosen.find(({ path }) => path === tree.path);
+    if (map && disk) refuse(disk, `is a path of the multipath disk ${map.path}`);
+  }
+}
+
+function refuse(disk: MachineDisk, why: string): never {
+  throw new Error(
+    `${describe(disk)} ${why}: it may be shared with other machines, and shared disks are never erased. No disk ` +
+      "was erased. Put it on the skip list, or take it away from this machine.",
+  );
+}
+
+function isSameMedium(one: MachineDisk, other: MachineDisk): boolean {
+  if (one.wwn && other.wwn) return one.wwn === other.wwn;
+  return one.serial !== "" && one.serial === other.serial && one.sizeBytes === other.sizeBytes;
+}
+
+/** In any case, as people type them. */
 function isNamed({ serial, wwn }: MachineDisk, marks: readonly string[]): boolean {
-  return marks.some((mark) => mark !== "" && (mark === serial || mark === wwn));
+  const own = [serial, wwn].filter(Boolean).map((id) => id.toLowerCase());
+  return marks.some((mark) => own.includes(mark.trim().toLowerCase()));
 }
 
 function describe({ path, serial, wwn }: MachineDisk): string {
   return `${path} (${serial || wwn || "no serial"})`;
 }
 
-/** Erases the disk, checks that it is erased, and says so in one line. The caller has made sure that it may. */
-export async function eraseDisk(
-  disk: MachineDisk,
-  mode: EraseMode,
-  context: StorageContext,
-): Promise<string> {
-  const { path } = disk;
-  const before = mode === "full" ? await readSamples(path, disk.sizeBytes) : undefined;
-  await wipeDisk(path, context);
-  const method = mode === "full" ? await eraseFully(disk, context) : await eraseMetadata(disk);
-  // Partition by partition, for kernels that do not read the table anew. Code 1: none was left.
-  await context.run(["partx", "--delete", path], { signal: context.signal, okCodes: [0, 1] });
-  await settle(context);
-  await requireNoSignature(path, context);
-  const proof = await proveErased(disk, mode, method, before);
-  const line = `${describe(disk)}: ${mode} erase by ${method.name}; ${proof}`;
-  context.log(`erased: ${line}`);
-  return line;
+/** "sda (E1): full erase by discard in 0.2 s; all 48 MiB read back as zeros" */
+export function describeErasure(erasure: DiskErasure): string {
+  const { name, serial, wwn, mode, method, duration } = erasure;
+  const seconds = Number(duration?.seconds ?? 0n) + (duration?.nanos ?? 0) / 1e9;
+  const what = `${mode === EraseMode.FULL ? "full" : "metadata"} erase by ${method} in ${seconds.toFixed(1)} s`;
+  return `${name} (${serial || wwn}): ${what}; ${describeProof(erasure)}`;
 }
 
-/** Tables and most metadata lie at the ends of a disk, and not all of it has a signature that wipefs knows. */
-async function eraseMetadata({ path, sizeBytes }: MachineDisk): Promise<EraseMethod> {
-  await clearEnds(path, sizeBytes);
-  return { name: "removing signatures and clearing both ends", leaves: "zeros" };
-}
-
-async function eraseFully(disk: MachineDisk, context: StorageContext): Promise<EraseMethod> {
-  const attempts: Attempt[] = [nvmeErase, ataErase, discard];
-  for (const attempt of attempts) {
-    const method = await attempt(disk, context);
-    if (method) return method;
-  }
-  return overwrite(disk, context);
-}
-
-async function discard({ path }: MachineDisk, context: StorageContext): Promise<EraseMethod | undefined> {
-  if (await discardedToZeroes(path, context)) return { name: "discard", leaves: "zeros" };
-  context.log(`${path} does not discard to zeros`);
-  return undefined;
-}
-
-/** The kernel hands this to the disk as one command where the disk has one for it. */
-async function overwrite({ path }: MachineDisk, { run, signal }: StorageContext): Promise<EraseMethod> {
-  await run(["blkdiscard", "--force", "--zeroout", path], { signal, timeoutMs: Number.POSITIVE_INFINITY });
-  return { name: "overwriting with zeros", leaves: "zeros" };
-}
-
-async function requireNoSignature(path: string, { run, signal }: StorageContext): Promise<void> {
-  const command = ["wipefs", "--no-act", "--noheadings", "--output", "TYPE", path] as const;
-  const left = (await run(command, { signal })).stdout.split("\n").filter(Boolean);
-  if (left.length === 0) return;
-  throw new Error(
-    `${path} still shows ${left.join(", ")} after it was erased. Retry; if it stays so, replace the disk.`,
-  );
-}
-
-async function proveErased(
-  disk: MachineDisk,
-  mode: EraseMode,
-  method: EraseMethod,
-  before: Samples | undefined,
-): Promise<string> {
-  const { path, sizeBytes } = disk;
-  const after = await readSamples(path, sizeBytes, mode === "metadata" ? "ends" : "spread");
-  const survivor = after.find(({ isZero, digest, position }) => {
-    if (isZero) return false;
-    if (method.leaves === "zeros") return true;
-    // Noise is right where other content was; where zeros were before, nothing is known.
-    return before?.some((old) => old.position === position && old.digest === digest && !old.isZero);
-  });
-  if (survivor) {
-    throw new Error(
-      `${path} still has its content at byte ${survivor.position} after ${method.name}. Retry; if it stays so, ` +
-        "take the disk out and destroy it.",
-    );
-  }
-  return describeSamples(after, sizeBytes, method.leaves);
+function describeProof({ proof, readBytes, readPlaces, sizeBytes }: DiskErasure): string {
+  if (proof === Proof.CHANGED && readPlaces === 0) return "it held nothing before that could be compared";
+  const part =
+    readBytes >= sizeBytes
+      ? `all ${formatBytes(sizeBytes)}`
+      : `${formatBytes(readBytes)} in ${readPlaces} places, both ends among them,`;
+  return proof === Proof.CHANGED ? `${part} no longer what they were` : `${part} read back as zeros`;
 }

@@ -1,13 +1,13 @@
 // What the plan keeps, looked at before anything is changed: it must be there exactly as planned, and nothing
 // that the plan did not see may be where something is to be made.
 import { DiskAction, type DiskPlan, type PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { SecretSource } from "../step.ts";
 import { startLayer } from "./activate.ts";
 import { arrayDetail, arrayDifference } from "./arrays.ts";
 import { deviceOf, deviceOfDisk, partitionPath } from "./devices.ts";
 import { diskKey, type MachineDisk } from "./disks.ts";
 import { filesystemDifference, readSignature } from "./filesystems.ts";
 import { type Identifiers, sameUuid } from "./identifiers.ts";
-import type { SecretSource } from "./luks.ts";
 import { type Layer, orderLayers } from "./order.ts";
 import { createdPartitions, type FoundTable, partitionName, samePlace } from "./table-changes.ts";
 import { readTable } from "./tables.ts";

@@ -1,19 +1,10 @@
 // LUKS: encrypted devices of a plan. A key comes from the daemon, goes to cryptsetup's standard input, and is
-// never on a command line, in a log or in a file.
+// never on a command line or in a log.
 import type { PlannedLuks } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { SecretSource } from "../step.ts";
 import type { Identifiers } from "./identifiers.ts";
 import { exists } from "./tables.ts";
 import { type StorageContext, settle, waitFor, withRetry } from "./wait.ts";
-
-/** Gives the key material of a secret by its name. */
-export type SecretSource = (name: string, signal: AbortSignal) => Promise<Uint8Array>;
-
-export const noSecrets: SecretSource = (name) =>
-  Promise.reject(
-    new Error(
-      `the secret ${name} did not come with the step: this daemon hands out no secrets. Take LUKS out of the scheme.`,
-    ),
-  );
 
 /** As for LVM: in a ramdisk without udev rules for device-mapper, cryptsetup must make its nodes itself. */
 const env = { DM_DISABLE_UDEV: "1" };
@@ -21,6 +12,10 @@ const env = { DM_DISABLE_UDEV: "1" };
 export function luksFormatCommand(luks: PlannedLuks, device: string, uuid: string): [string, ...string[]] {
   const args = ["--batch-mode", "--type", luks.type || "luks2", "--uuid", uuid, "--key-file=-"];
   return ["cryptsetup", "luksFormat", ...args, ...luks.options, device];
+}
+
+export function luksOpenCommand({ name }: PlannedLuks, device: string): [string, ...string[]] {
+  return ["cryptsetup", "open", "--type", "luks", "--key-file=-", device, name];
 }
 
 /** Encrypts the device anew and gives the node of what is inside. */
@@ -49,8 +44,7 @@ export async function openLuks(
   const path = mapperPath(luks);
   if (!(await exists(path))) {
     const input = await secrets(luks.secret, signal);
-    const command = ["cryptsetup", "open", "--type", "luks", "--key-file=-", device, luks.name] as const;
-    await run(command, { signal, env, input });
+    await run(luksOpenCommand(luks, device), { signal, env, input });
   }
   await refuseStranger(luks, device, context);
   const failure = `${path} did not appear within 10 s after cryptsetup has opened ${device}. See dmesg.`;

@@ -3,7 +3,6 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { layersBelow } from "./below.ts";
-import { noSecrets } from "./luks.ts";
 import { type Layer, orderLayers } from "./order.ts";
 
 const plan = create(DiskPlanSchema, {
@@ -68,10 +67,4 @@ test("everything below a device", () => {
   expect(below.mds.map(({ name }) => name)).toEqual(["os"]);
   expect(below.partitions.sort()).toEqual(["partition/os/0/a", "partition/os/0/b"]);
   expect(layersBelow(plan, "partition/os/0/a")).toMatchObject({ mds: [], lvs: [], luks: [] });
-});
-
-test("without a secret there is no encrypted device, and the reason is plain", async () => {
-  await expect(noSecrets("disk-key", new AbortController().signal)).rejects.toThrow(
-    "the secret disk-key did not come with the step",
-  );
 });

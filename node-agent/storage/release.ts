@@ -85,8 +85,12 @@ export async function wipeFreed(tree: BlockNode, context: StorageContext): Promi
   // The partitions first: without its table they would no longer be seen.
   if (partitions.length > 0) await wipeSignatures(partitions, context);
   await wipeSignatures([tree.path], context);
-  const range = ["--offset", "0", "--length", String(bootBytes)];
-  await context.run(["blkdiscard", "--force", "--zeroout", ...range, tree.path], { signal: context.signal });
+  await context.run(bootCodeCommand(tree.path), { signal: context.signal });
+}
+
+/** Writes zeros where boot code may lie. */
+export function bootCodeCommand(disk: string): [string, ...string[]] {
+  return ["blkdiscard", "--force", "--zeroout", "--offset", "0", "--length", String(bootBytes), disk];
 }
 
 /** Removes the signatures of arrays, file systems, LVM and partition tables; if a device is in use, it says so. */

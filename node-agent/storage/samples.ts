@@ -1,7 +1,6 @@
 // Looking at a device in samples: all of a small one; of a large one both ends and pieces spread evenly.
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
-import { formatBytes } from "./bytes.ts";
 
 export type Sample = { position: bigint; bytes: number; isZero: boolean; digest: string };
 export type Samples = Sample[];
@@ -24,6 +23,10 @@ export async function readSamples(
     const buffer = Buffer.alloc(Number(sampleBytes));
     for (const position of where === "ends" ? endPositions(sizeBytes) : positions(sizeBytes)) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, Number(position));
+      // What was not read must not pass for zeros.
+      if (bytesRead < Math.min(buffer.length, Number(sizeBytes - position))) {
+        throw new Error(`${path} ends at byte ${position + BigInt(bytesRead)}: has it been taken away?`);
+      }
       const content = buffer.subarray(0, bytesRead);
       const digest = createHash("sha256").update(content).digest("hex");
       samples.push({ position, bytes: bytesRead, isZero: isZero(content), digest });
@@ -59,16 +62,19 @@ function range(start: bigint, end: bigint): bigint[] {
   return all;
 }
 
-/** Zeros to the first and the last 4 MiB. */
-export async function clearEnds(path: string, sizeBytes: bigint): Promise<void> {
+/** Zeros to the first and the last 4 MiB; gives how many bytes that are. */
+export async function clearEnds(path: string, sizeBytes: bigint): Promise<bigint> {
   const file = await open(path, "r+");
+  let cleared = 0n;
   try {
     for (const position of endPositions(sizeBytes)) {
       const left = sizeBytes - position;
       const length = Number(left < sampleBytes ? left : sampleBytes);
       await writeAll(file, Buffer.alloc(length), Number(position));
+      cleared += BigInt(length);
     }
     await file.sync();
+    return cleared;
   } finally {
     await file.close();
   }
@@ -79,14 +85,4 @@ async function writeAll(file: FileHandle, content: Buffer, position: number): Pr
   while (done < content.length) {
     done += (await file.write(content, done, content.length - done, position + done)).bytesWritten;
   }
-}
-
-/** "all 640 MiB read back as zeros". */
-export function describeSamples(samples: Samples, sizeBytes: bigint, leaves: "zeros" | "noise"): string {
-  const read = samples.reduce((sum, { bytes }) => sum + BigInt(bytes), 0n);
-  const part =
-    read >= sizeBytes
-      ? `all ${formatBytes(sizeBytes)}`
-      : `${formatBytes(read)} in ${samples.length} places, both ends among them,`;
-  return leaves === "zeros" ? `${part} read back as zeros` : `${part} no longer what they were`;
 }

@@ -60,19 +60,33 @@ export async function writeTable(
   const stays = planned.table === DiskAction.KEEP ? await readTable(disk, context) : undefined;
   if (planned.label === "msdos") {
     const input = sfdiskScript(planned, disk, ids, stays);
-    await run(["sfdisk", "--no-reread", "--no-tell-kernel", "--wipe=never", disk], { signal, input });
+    await run(sfdiskCommand(disk), { signal, input });
   } else {
     await run(sgdiskCommand(planned, disk, ids, stays), { signal });
   }
-  // partx tells the kernel partition by partition, so it needs no kernel that reads the table by itself. Without
-  // the range it stops at the number of partitions, and misses logical ones.
-  await run(["partx", "--update", "--nr", "1:128", disk], { signal });
+  await run(updateCommand(disk), { signal });
   await settle(context);
   for (const { number } of planned.partitions) {
     const path = partitionPath(disk, number);
     const failure = `${path} did not appear within 10 s after the partition table was written. See dmesg.`;
     await waitFor(async () => ((await exists(path)) ? path : undefined), failure, signal);
   }
+}
+
+/** Reads the new table from its standard input. */
+export function sfdiskCommand(disk: string): [string, ...string[]] {
+  return ["sfdisk", ...quietly, "--wipe=never", disk];
+}
+
+/** partx does the telling. */
+const quietly = ["--no-reread", "--no-tell-kernel"];
+
+/**
+ * partx tells the kernel partition by partition, so it needs no kernel that reads the table by itself. Without the
+ * range it stops at the number of partitions, and misses logical ones.
+ */
+export function updateCommand(disk: string): [string, ...string[]] {
+  return ["partx", "--update", "--nr", "1:128", disk];
 }
 
 /**
@@ -85,9 +99,18 @@ export async function markApplied(
   ids: Identifiers,
   { run, signal }: StorageContext,
 ): Promise<void> {
-  if (!isMarkable(planned)) return;
-  const flags = ["--no-reread", "--no-tell-kernel"];
-  await run(["sfdisk", ...flags, "--disk-id", disk, appliedMark(planned, ids)], { signal });
+  const command = markCommand(planned, disk, ids);
+  if (command) await run(command, { signal });
+}
+
+/** Nothing where the disk cannot carry the mark, or nothing was written to its table. */
+export function markCommand(
+  planned: PlannedDisk,
+  disk: string,
+  ids: Identifiers,
+): [string, ...string[]] | undefined {
+  if (!isMarkable(planned)) return undefined;
+  return ["sfdisk", ...quietly, "--disk-id", disk, appliedMark(planned, ids)];
 }
 
 /** A kept msdos table has no room for a mark: its identifier is part of what its partitions are found by. */

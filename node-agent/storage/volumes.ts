@@ -32,7 +32,7 @@ export function runLvm(
  * LVM sees these devices and no other: a clone of a disk, or a group of the same name on a disk that is not in
  * the plan, is neither confused with them nor touched.
  */
-function scopeOf(vg: PlannedVg, devices: Devices): string[] {
+export function scopeOf(vg: PlannedVg, devices: Devices): string[] {
   return ["--devices", vg.devices.map((name) => deviceOf(devices, name)).join(",")];
 }
 
@@ -44,14 +44,18 @@ export async function createVolumeGroup(
   context: StorageContext,
 ): Promise<void> {
   const scope = scopeOf(vg, devices);
-  const members = vg.devices.map((name) => deviceOf(devices, name));
   for (const name of vg.devices) {
     const pv = pvs.find(({ device, vg: group }) => device === name && group === vg.name);
     await runLvm(pvcreateCommand(pv, deviceOf(devices, name), ids.physicalVolume(name), scope), context);
   }
   await removeStaleLinks(vg.name);
+  await runLvm(vgcreateCommand(vg, devices), context);
+}
+
+export function vgcreateCommand(vg: PlannedVg, devices: Devices): [string, ...string[]] {
   const extent = vg.extentBytes ? ["--physicalextentsize", `${vg.extentBytes}b`] : [];
-  await runLvm(["vgcreate", "--yes", ...scope, ...extent, vg.name, ...members], context);
+  const members = vg.devices.map((name) => deviceOf(devices, name));
+  return ["vgcreate", "--yes", ...scopeOf(vg, devices), ...extent, vg.name, ...members];
 }
 
 /** LVM refuses a name below /dev that is taken, be it by the links to volumes that are gone. */
@@ -122,11 +126,17 @@ export function lvcreateCommand(lv: PlannedLv, devices: Devices, scope: string[]
 }
 
 export async function activateGroup(vg: PlannedVg, devices: Devices, context: StorageContext): Promise<void> {
-  // Unmonitored: that is a daemon's work (dmeventd), which a ramdisk has not.
-  const activate = ["--activate", "y", "--monitor", "n"];
-  await runLvm(["vgchange", ...scopeOf(vg, devices), ...activate, vg.name], context);
-  await runLvm(["vgscan", ...scopeOf(vg, devices), "--mknodes"], context);
+  for (const command of activateCommands(vg, devices)) await runLvm(command, context);
   await settle(context);
+}
+
+export function activateCommands(vg: PlannedVg, devices: Devices): [string, ...string[]][] {
+  const scope = scopeOf(vg, devices);
+  // Unmonitored: that is a daemon's work (dmeventd), which a ramdisk has not.
+  return [
+    ["vgchange", ...scope, "--activate", "y", "--monitor", "n", vg.name],
+    ["vgscan", ...scope, "--mknodes"],
+  ];
 }
 
 export async function deactivateGroup(
@@ -217,6 +227,10 @@ export async function removeVolumes(
   context: StorageContext,
 ): Promise<void> {
   for (const name of names) {
-    await runLvm(["lvremove", ...scopeOf(vg, devices), "--yes", `${vg.name}/${name}`], context);
+    await runLvm(lvremoveCommand(vg, name, devices), context);
   }
+}
+
+export function lvremoveCommand(vg: PlannedVg, volume: string, devices: Devices): [string, ...string[]] {
+  return ["lvremove", ...scopeOf(vg, devices), "--yes", `${vg.name}/${volume}`];
 }

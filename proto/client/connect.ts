@@ -8,6 +8,7 @@ import { DaemonService } from "../gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../gen/muster/v1/image_pb.ts";
 import { NodeService } from "../gen/muster/v1/node_pb.ts";
+import { SecretService } from "../gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../gen/muster/v1/watch_pb.ts";
 import { Connection, type ServiceClient } from "../rpc/client.ts";
 import { type FollowItem, type FollowOptions, follow } from "./follow.ts";
@@ -33,6 +34,7 @@ export type Muster = Disposable & {
   clusters: ServiceClient<typeof ClusterService>;
   deployments: ServiceClient<typeof DeploymentService>;
   images: ServiceClient<typeof ImageService>;
+  secrets: ServiceClient<typeof SecretService>;
   watch: ServiceClient<typeof WatchService>;
   daemon: ServiceClient<typeof DaemonService>;
   /** All that is, and then every change, for as long as the signal lets it; see FollowItem. */
@@ -48,6 +50,7 @@ export function connect(where: Where = {}): Muster {
     clusters: retrying(ClusterService, connection.client(ClusterService)),
     deployments: retrying(DeploymentService, connection.client(DeploymentService)),
     images: retrying(ImageService, connection.client(ImageService)),
+    secrets: retrying(SecretService, connection.client(SecretService)),
     watch: retrying(WatchService, watch),
     daemon: retrying(DaemonService, connection.client(DaemonService)),
     follow: (options) => follow(watch, options),

@@ -7,6 +7,7 @@ import {
   eventFields,
   imageFields,
   nodeFields,
+  secretFields,
   stepFields,
 } from "../filter/fields.ts";
 import type { Field, Fields } from "../filter/filter.ts";
@@ -14,8 +15,8 @@ import { reasons } from "../rpc/reasons.ts";
 import type { Enum, Message, ProtoFile, Rpc, Service } from "./comments.ts";
 
 /** In the order in which they are read. What only the daemon's store holds is not part of the API. */
-const order = ["node", "cluster", "deployment", "image", "watch", "daemon", "agent"];
-const shared = ["step", "disk_plan", "inventory", "manifest"];
+const order = ["node", "cluster", "deployment", "image", "secret", "watch", "daemon", "agent"];
+const shared = ["step", "erase", "disk_plan", "inventory", "manifest"];
 
 export function apiPage(files: readonly ProtoFile[]): string {
   const pick = (names: string[]) =>
@@ -90,6 +91,7 @@ const filterTables: [string, Fields<never>][] = [
   ["ListClusters", clusterFields],
   ["ListDocuments", documentFields],
   ["ListImages", imageFields],
+  ["ListSecrets", secretFields],
   ["ListDeployments", deploymentFields],
   ["ListSteps", stepFields],
   ["ListAttempts", attemptFields],

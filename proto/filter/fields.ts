@@ -11,6 +11,7 @@ import {
 } from "../gen/muster/v1/deployment_pb.ts";
 import type { Image } from "../gen/muster/v1/image_pb.ts";
 import { Environment, Fault_Kind, type Node, Node_State, PowerState } from "../gen/muster/v1/node_pb.ts";
+import type { Secret } from "../gen/muster/v1/secret_pb.ts";
 import { type Event, Event_Severity } from "../gen/muster/v1/watch_pb.ts";
 import type { Field, Fields } from "./filter.ts";
 
@@ -108,6 +109,15 @@ export const imageFields: Fields<Image> = {
   },
   words: ({ name, digest }) => [name, digest],
   wordsAbout: "name and digest",
+};
+
+export const secretFields: Fields<Secret> = {
+  fields: {
+    name: text("", ({ name }) => name),
+    typable: flag("can be typed at a console", ({ typable }) => typable),
+  },
+  words: ({ name }) => [name],
+  wordsAbout: "name",
 };
 
 export const deploymentFields: Fields<Deployment> = {

@@ -1,5 +1,6 @@
 // A disk before and after a plan, as what lies side by side on it: the one source of every picture of it.
 import { DiskAction, type DiskPlan, type PlannedDisk } from "../gen/muster/v1/disk_plan_pb.ts";
+import { clean } from "./clean.ts";
 
 /** What becomes of a piece of a disk, or where it comes from. */
 export type Fate = "free" | "kept" | "destroyed" | "new";
@@ -10,7 +11,7 @@ export function pictureOf(plan: DiskPlan, disk: PlannedDisk): DiskPicture {
   const sector = BigInt(disk.logicalSectorBytes || 512);
   const before = disk.before.map(
     ({ name, description, startBytes, sizeBytes, kept }): Segment => ({
-      label: [name, description].filter(Boolean).join(" "),
+      label: clean([name, description].filter(Boolean).join(" ")),
       start: startBytes,
       size: sizeBytes,
       fate: kept ? "kept" : "destroyed",
@@ -34,7 +35,7 @@ export function pictureOf(plan: DiskPlan, disk: PlannedDisk): DiskPicture {
   );
   const whole = disk.before.length === 0 && disk.destroys.some((line) => !line.startsWith("nothing"));
   const found: Segment[] = whole
-    ? [{ label: disk.destroys.join("; "), start: 0n, size: disk.sizeBytes, fate: "destroyed" }]
+    ? [{ label: clean(disk.destroys.join("; ")), start: 0n, size: disk.sizeBytes, fate: "destroyed" }]
     : before;
   return {
     title: diskTitle(disk),
@@ -47,7 +48,7 @@ export function pictureOf(plan: DiskPlan, disk: PlannedDisk): DiskPicture {
 /** "os/0, serial S1, now vda" */
 function diskTitle({ selector, index, serial, wwn, model, lastName }: PlannedDisk): string {
   const id = serial ? `serial ${serial}` : `wwn ${wwn}`;
-  return [`${selector}/${index}`, id, model, lastName && `now ${lastName}`].filter(Boolean).join(", ");
+  return clean([`${selector}/${index}`, id, model, lastName && `now ${lastName}`].filter(Boolean).join(", "));
 }
 
 /** What is directly on a device: "ext4 /", "md os", "vg vg0". */
@@ -73,7 +74,9 @@ function withGaps(segments: Segment[], size: bigint): Segment[] {
   for (const segment of sorted) {
     gap(segment.start);
     all.push(segment);
-    next = segment.start + segment.size;
+    // An extended partition lies around others.
+    const end = segment.start + segment.size;
+    if (end > next) next = end;
   }
   gap(size);
   return all;

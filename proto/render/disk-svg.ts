@@ -1,12 +1,15 @@
-// The disks of a plan to scale, as an SVG that needs nothing else to be shown.
+// The disks of a plan, or of every node of a fleet, to scale, as an SVG that needs nothing else to be shown.
 import type { DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
 import { bytesText } from "./bytes.ts";
+import { clean } from "./clean.ts";
 import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
+import type { NodeDisks } from "./loss-table.ts";
 
 const width = 960;
 const left = 70;
 const barHeight = 34;
 const diskHeight = 128;
+const headingHeight = 28;
 
 const colours: Record<Fate, { fill: string; text: string }> = {
   free: { fill: "#f3f4f6", text: "#6b7280" },
@@ -22,14 +25,33 @@ const legend: [Fate, string][] = [
 ];
 
 export function disksSvg(plan: DiskPlan): string {
-  const pictures = plan.disks.map((disk) => pictureOf(plan, disk));
-  const height = pictures.length * diskHeight + 40;
-  const label = `Disks before and after: ${pictures.map(({ title }) => title).join("; ")}`;
+  return fleetSvg([{ node: "", disks: plan }]);
+}
+
+/** The disks of each node below its name; a node without a name has no heading. */
+export function fleetSvg(nodes: NodeDisks[]): string {
+  const shapes: string[] = [];
+  const titles: string[] = [];
+  let top = 0;
+  for (const { node, disks } of nodes) {
+    if (node) {
+      const note = disks?.disks.length ? "" : ": no disk is touched";
+      shapes.push(text(10, top + 24, clean(node) + note, "#111827", 'font-size="16" font-weight="700"'));
+      top += headingHeight;
+    }
+    for (const picture of disks?.disks.map((disk) => pictureOf(disks, disk)) ?? []) {
+      shapes.push(...drawDisk(picture, top + 12));
+      titles.push(picture.title);
+      top += diskHeight;
+    }
+  }
+  const height = top + 40;
+  const label = `Disks before and after: ${titles.join("; ")}`;
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escapeXml(label)}" font-family="system-ui, sans-serif" font-size="13">`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
-    ...pictures.flatMap((picture, i) => drawDisk(picture, i * diskHeight + 12)),
-    ...drawLegend(pictures.length * diskHeight + 16),
+    ...shapes,
+    ...drawLegend(top + 16),
     "</svg>",
     "",
   ].join("\n");

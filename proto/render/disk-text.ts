@@ -1,8 +1,9 @@
 // The disks of a plan to scale, in plain text: each disk before and after, and what it means in numbers.
 import { DiskAction, type DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
 import { bytesText } from "./bytes.ts";
+import { clean } from "./clean.ts";
 import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
-import { alignColumns } from "./text-columns.ts";
+import { alignColumns, wrapText } from "./text-columns.ts";
 
 const fill: Record<Fate, string> = { free: " ", kept: "=", destroyed: "x", new: "+" };
 const words: Record<Fate, string> = { free: "", kept: "stays", destroyed: "destroyed", new: "new" };
@@ -11,33 +12,34 @@ const words: Record<Fate, string> = { free: "", kept: "stays", destroyed: "destr
 export function drawDisks(plan: DiskPlan, width = 80): string[] {
   const lines = plan.disks.flatMap((disk) => [...drawDisk(pictureOf(plan, disk), width), ""]);
   const above = devicesAbove(plan);
-  const warnings = plan.warnings.map((warning) => `warning: ${warning}`);
+  const warnings = plan.warnings.flatMap((warning) => wrapText(clean(`warning: ${warning}`), width, "  "));
   return [
     ...lines,
     ...(above.length ? ["on them", ...above.map((line) => `  ${line}`), ""] : []),
     ...warnings,
-    `${fill.destroyed} destroyed   ${fill.kept} stays   ${fill.new} new`,
+    barLegend,
   ];
 }
 
-function drawDisk({ title, size, before, after }: DiskPicture, width: number): string[] {
-  const room = Math.max(20, width - "  before ".length);
-  const rows = (segments: Segment[]) =>
+function drawDisk(picture: DiskPicture, width: number): string[] {
+  const rows = (when: string, segments: Segment[]) =>
     segments
       .filter(({ fate }) => fate !== "free")
-      .map(({ label, size: bytes, fate }) => [label, bytesText(bytes), words[fate]]);
-  const beforeRows = rows(before).map(([label = "", bytes = "", fate = ""]) => [
-    "before",
-    label,
-    bytes,
-    fate,
-  ]);
-  const afterRows = rows(after).map(([label = "", bytes = "", fate = ""]) => ["after", label, bytes, fate]);
+      .map(({ label, size, fate }) => [when, label, bytesText(size), words[fate]]);
+  const all = [...rows("before", picture.before), ...rows("after", picture.after)];
+  return [...diskBars(picture, width), ...alignColumns(all).map((line) => `  ${line}`)];
+}
+
+/** What the signs in the bars mean. */
+export const barLegend = `${fill.destroyed} destroyed   ${fill.kept} stays   ${fill.new} new`;
+
+/** A disk's name, and below it what it was and will be, to scale. */
+export function diskBars({ title, size, before, after }: DiskPicture, width: number): string[] {
+  const room = Math.max(20, width - "  before ".length);
   return [
-    `${title}, ${bytesText(size)}`,
+    ...wrapText(`${title}, ${bytesText(size)}`, width, "  "),
     `  before ${bar(before, size, room)}`,
     `  after  ${bar(after, size, room)}`,
-    ...alignColumns([...beforeRows, ...afterRows]).map((line) => `  ${line}`),
   ];
 }
 

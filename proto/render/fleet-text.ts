@@ -2,11 +2,15 @@
 import { drawDisks } from "./disk-text.ts";
 import { lossTable, type NodeDisks } from "./loss-table.ts";
 
+const indent = "  ";
+
 /** One node is drawn alone. */
 export function drawFleet(nodes: NodeDisks[], width = 80): string[] {
+  const alone = nodes.length === 1;
   const drawn = nodes.flatMap(({ node, disks }) => {
-    const lines = disks ? drawDisks(disks, width) : ["no disk is touched"];
-    return nodes.length > 1 ? [node, ...lines.map((line) => (line ? `  ${line}` : line)), ""] : lines;
+    const room = alone ? width : width - indent.length;
+    const lines = disks ? drawDisks(disks, room) : ["no disk is touched"];
+    return alone ? lines : [node, ...lines.map((line) => (line ? indent + line : line)), ""];
   });
-  return nodes.length > 1 ? [...drawn, ...lossTable(nodes)] : drawn;
+  return alone ? drawn : [...drawn, ...lossTable(nodes, width)];
 }

@@ -1,8 +1,9 @@
-import { create } from "@bufbuild/protobuf";
+import { clone, create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { DiskAction, DiskPlanSchema } from "../gen/muster/v1/disk_plan_pb.ts";
-import { disksSvg } from "./disk-svg.ts";
+import { disksSvg, fleetSvg } from "./disk-svg.ts";
 import { drawDisks } from "./disk-text.ts";
+import { drawFleet } from "./fleet-text.ts";
 import { lossTable } from "./loss-table.ts";
 
 const mib = 1n << 20n;
@@ -114,4 +115,47 @@ describe("the disks of a plan", () => {
     expect(second).toMatch(/^n1 +vdb +0x5 +1000 MiB +nothing found$/);
     expect(rest).toEqual([]);
   });
+
+  it("show nothing that could change a terminal or break a picture", () => {
+    const evil = clone(DiskPlanSchema, plan);
+    const [disk] = evil.disks;
+    if (!disk?.before[0]) throw new Error("the plan has no disk");
+    disk.model = "QE\u001b[31mMU\u0007";
+    disk.before[0].description = "old\n\u009b2Jext4";
+    disk.destroys = ["partition\r\n\u001b[2Jvda1"];
+    evil.warnings = ["look\u0000 twice"];
+    const nodes = [{ node: "n1", disks: evil }];
+    for (const text of [...drawFleet(nodes), ...lossTable(nodes), ...fleetSvg(nodes).trim().split("\n")])
+      expect(text).toMatch(/^[\x20-\x7e]*$/);
+    expect(drawFleet(nodes)).toEqual(drawFleet([{ node: "n1", disks: plan }]));
+  });
 });
+
+describe("a fleet", () => {
+  const nodes = [{ node: "n1", disks: plan }, { node: "n2" }];
+
+  it("is drawn in the given width, and its table wraps what does not fit", () => {
+    for (const width of [60, 80, 120]) {
+      const lines = drawFleet(nodes, width);
+      const bars = lines.filter((line) => /^ {4}(before|after ) \|/.test(line));
+      expect(bars.map((bar) => bar.length)).toEqual([width, width, width, width]);
+      const table = lines.slice(lines.findIndex((line) => line.startsWith("NODE")));
+      expect(Math.max(...table.map((row) => row.length))).toBeLessThanOrEqual(width);
+      expect(words(table).sort()).toEqual(words(lossTable(nodes)).sort());
+    }
+    expect(drawFleet(nodes).join("\n")).toContain("\nn2\n  no disk is touched\n");
+  });
+
+  it("is one SVG, with the disks of each node below its name", () => {
+    const svg = fleetSvg([...nodes, { node: "n3", disks: plan }]);
+    const heights = [...svg.matchAll(/y="(\d+)"[^>]*>(n\d|os\/\d)/g)].map(([, y, name]) => [name, Number(y)]);
+    expect(heights.map(([name]) => name)).toEqual(["n1", "os/0", "os/1", "n2", "n3", "os/0", "os/1"]);
+    expect(heights).toEqual([...heights].sort(([, a], [, b]) => Number(a) - Number(b)));
+    expect(svg).toContain(">n2: no disk is touched</text>");
+    expect(svg.match(/<svg/g)).toHaveLength(1);
+  });
+});
+
+function words(lines: string[]): string[] {
+  return lines.flatMap((line) => line.split(/ +/)).filter(Boolean);
+}

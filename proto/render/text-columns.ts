@@ -1,4 +1,4 @@
-// Cells aligned below each other, two spaces apart.
+// Cells aligned below each other, two spaces apart; and words in lines.
 
 export function alignColumns(rows: string[][]): string[] {
   const widths: number[] = [];
@@ -11,4 +11,17 @@ export function alignColumns(rows: string[][]): string[] {
       .join("  ")
       .trimEnd(),
   );
+}
+
+/** Words in lines of at most `width`, the second and further ones begun by `hang`; a longer word stays whole. */
+export function wrapText(text: string, width: number, hang = ""): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(" ")) {
+    if (line && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = hang + word;
+    } else line = line ? `${line} ${word}` : word;
+  }
+  return [...lines, line];
 }

@@ -76,6 +76,15 @@ export const reasons: Record<string, { code: Code; about: string }> = {
     code: "FAILED_PRECONDITION",
     about: "A deployment of the cluster is running: wait for it, or stop it.",
   },
+  SECRET_DENIED: {
+    code: "PERMISSION_DENIED",
+    about: "Only the attempt that runs on the calling node, and whose action names the secret, is given it.",
+  },
+  SECRET_UNREADABLE: {
+    code: "DATA_LOSS",
+    about:
+      "The secret was stored under another key: restore the daemon's pki directory, or set the secret again.",
+  },
   STATE_UNWRITABLE: {
     code: "UNAVAILABLE",
     about:

@@ -33,6 +33,7 @@ async function connect(
     session: async function* () {},
     fetchChunks: async function* () {},
     getImageManifest: refuse,
+    getSecret: refuse,
     ...agent,
   });
   const port = await new Promise<number>((resolve, reject) =>

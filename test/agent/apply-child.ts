@@ -30,7 +30,6 @@ const run: Runner = async (argv, options) => {
 const step = createPartitionStep({
   findDisks: async () => disks,
   mountPoint: order.mountPoint,
-  secrets: async (name) => Buffer.from(`the key called ${name}`),
 });
 await step(
   create(PartitionStepSchema, { plan: layout.plan(order.suffix) }),

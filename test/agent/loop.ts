@@ -15,12 +15,14 @@ import {
   PlannedDiskSchema,
   type PlannedPartition,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { DiskErasure } from "../../proto/gen/muster/v1/erase_pb.ts";
 
 export type PartitionSketch = Pick<PlannedPartition, "name" | "firstLba" | "lastLba" | "typeCode">;
 
 export class LoopMachine {
   readonly log: string[] = [];
   readonly reports: Partial<StepReport>[] = [];
+  readonly erasures: DiskErasure[] = [];
   readonly disks: MachineDisk[] = [];
   readonly directory: string;
   readonly run = createRunner((line) => this.log.push(line));
@@ -58,7 +60,6 @@ export class LoopMachine {
     return {
       findDisks: async () => this.disks,
       mountPoint: join(this.directory, "root"),
-      secrets: async (name) => Buffer.from(`the key called ${name}`),
     };
   }
 
@@ -66,6 +67,7 @@ export class LoopMachine {
     return {
       ...loopContext(this.run, (line) => this.log.push(line)),
       progress: (report) => this.reports.push(report),
+      erased: (erasure) => this.erasures.push(erasure),
       ...changes,
     };
   }
@@ -104,10 +106,12 @@ export function loopContext(run: Runner, log: LogSink): StepContext {
     run,
     log,
     progress: () => {},
+    erased: () => {},
     signal: new AbortController().signal,
     step: "demo-1/n1/partition",
     attempt: 1,
     images: noImages,
+    secrets: async (name) => Buffer.from(`the key called ${name}`),
     identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "key\n", certificate: "cert\n" },
   };
 }

@@ -3,7 +3,6 @@ import { readFile } from "node:fs/promises";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createPartitionStep } from "../../node-agent/steps/partition.ts";
-import { noSecrets } from "../../node-agent/storage/luks.ts";
 import { type DiskPlan, DiskPlanSchema, PlannedLuksSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { PartitionStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { LoopMachine, plannedDisk, sysfsPath } from "./loop.ts";
@@ -173,9 +172,9 @@ test("an encrypted device without its key is refused before anything is written"
   plan.luks = [
     create(PlannedLuksSchema, { name: "safe", device: "partition/os/0/data", secret: "disk-key" }),
   ];
-  const step = createPartitionStep({ ...machine.options, secrets: noSecrets });
-  const applying = step(create(PartitionStepSchema, { plan }), machine.context());
-  await expect(applying).rejects.toThrow("the secret disk-key did not come with the step");
+  const context = machine.context({ secrets: (name) => Promise.reject(new Error(`${name} is gone`)) });
+  const applying = createPartitionStep(machine.options)(create(PartitionStepSchema, { plan }), context);
+  await expect(applying).rejects.toThrow("disk-key is gone");
   expect(await signature(disk)).toBe("keep ext4");
 });
 

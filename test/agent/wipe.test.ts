@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createWipeStep } from "../../node-agent/steps/wipe.ts";
 import type { PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import { EraseMode } from "../../proto/gen/muster/v1/erase_pb.ts";
 import { WipeStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { LoopMachine, plannedDisk } from "./loop.ts";
 
@@ -28,7 +29,7 @@ async function installed(serial: string): Promise<string> {
   const tables = ["--new=1:2048:100000", "--new=2:100001:200000", "--new=3:200001:300000"];
   await machine.run(["sgdisk", ...tables, "--typecode=1:fd00", disk]);
   await machine.run(["partx", "--update", disk]);
-  await writeArrayMember(`${disk}p1`);
+  await writeArrayMember(`${disk}p1`, serial);
   await machine.run(["mkswap", `${disk}p2`]);
   await machine.run(["swapon", `${disk}p2`]);
   await machine.run(["mkfs.ext4", "-q", "-L", "root", `${disk}p3`]);
@@ -45,8 +46,8 @@ async function volumeGroup(serial: string): Promise<string> {
   return disk;
 }
 
-/** An md superblock of version 1.2 of a mirror of two, with its checksum. */
-async function writeArrayMember(device: string): Promise<void> {
+/** An md superblock of version 1.2 of a mirror of two, with its checksum. Each serial is another array. */
+async function writeArrayMember(device: string, serial: string): Promise<void> {
   const block = Buffer.alloc(260);
   const words: [offset: number, value: number][] = [
     [0, 0xa92b4efc],
@@ -57,7 +58,7 @@ async function writeArrayMember(device: string): Promise<void> {
   ];
   for (const [offset, value] of words) block.writeUInt32LE(value, offset);
   block.write("muster:os", 32);
-  for (let at = 16; at < 32; at++) block[at] = at;
+  createHash("md5").update(serial).digest().copy(block, 16);
   const longs: [offset: number, value: bigint][] = [
     [80, 50_000n],
     [128, 2048n],
@@ -76,9 +77,13 @@ async function writeArrayMember(device: string): Promise<void> {
   expect((await machine.run(["mdadm", "--examine", device])).stdout).toContain("Raid Level : raid1");
 }
 
-function wipe(disks: PlannedDisk[], context = machine.context()): Promise<string> {
-  return createWipeStep(machine.options)(create(WipeStepSchema, { disks }), context);
+type How = { mode?: EraseMode; skip?: string[]; protectedDisks?: string[] };
+
+function wipe(disks: PlannedDisk[], context = machine.context(), how: How = {}): Promise<string> {
+  return createWipeStep(machine.options)(create(WipeStepSchema, { disks, ...how }), context);
 }
+
+const nameOf = (path: string) => path.replace("/dev/", "");
 
 async function digest(path: string): Promise<string> {
   const hash = createHash("sha256");
@@ -100,13 +105,15 @@ test("everything is gone from the disks, and the disk beside them is the same to
   const foreign = await machine.addDisk("C3", size);
   await machine.run(["sgdisk", "--new=1:2048:100000", foreign]);
   await machine.run(["partx", "--update", foreign]);
-  await writeArrayMember(`${foreign}p1`);
+  await writeArrayMember(`${foreign}p1`, "C3");
   await machine.run(["sync"]);
   const before = await digest(foreign);
   expect(await seenOn(a)).toMatch(/p1.*p2.*p3.*gpt/s);
   expect(await seenOn(b)).toContain("LVM2_member");
 
-  expect(await wipe([planned("A1", 0), planned("B2", 1)])).toBe(`2 disks wiped: ${a} (A1), ${b} (B2)`);
+  expect(await wipe([planned("A1", 0), planned("B2", 1)])).toBe(
+    `2 disks wiped: ${nameOf(a)} (A1), ${nameOf(b)} (B2)`,
+  );
   expect([await seenOn(a), await seenOn(b)]).toEqual(["", ""]);
   await machine.run(["sync"]);
   expect(await digest(foreign)).toBe(before);
@@ -126,13 +133,16 @@ test("goes on where it was interrupted, and an empty disk is wiped as well", asy
   const interrupt = new AbortController();
   const context = machine.context({
     signal: interrupt.signal,
-    progress: ({ activity }) => {
-      if (activity === `wiping ${b}`) interrupt.abort();
+    run: (command, options) => {
+      // The first disk has lost its signatures by now.
+      if (command[0] === "wipefs" && command.includes("--all") && command.includes(`${b}p1`))
+        interrupt.abort();
+      return machine.run(command, { signal: interrupt.signal, ...options });
     },
   });
   await expect(wipe(disks, context)).rejects.toThrow("was cancelled");
-  expect(await seenOn(a)).toBe("");
-  expect(await seenOn(b)).not.toBe("");
+  expect((await machine.run(["wipefs", "--no-act", a])).stdout).toBe("");
+  expect(await seenOn(b)).toContain("gpt");
 
   await wipe(disks);
   expect(await seenOn(b)).toBe("");
@@ -165,7 +175,7 @@ test("touches nothing if an array reaches beyond the disks", async () => {
       ? { ...(await machine.run(command, options)), stdout: JSON.stringify({ blockdevices }) }
       : machine.run(command, options);
   await expect(wipe([planned("A1", 0)], machine.context({ run }))).rejects.toThrow(
-    `/dev/md127 lies on ${disk} and also on /dev/other, which is not to be wiped.`,
+    `/dev/md127 lies on ${disk}, which the plan uses, and on /dev/other, which it does not.`,
   );
   expect(await seenOn(disk)).toBe(before);
   await wipe([planned("A1", 0)]);
@@ -179,6 +189,23 @@ test("says what is left when a disk does not become empty", async () => {
       ? { ...(await machine.run(command, options)), stdout: "gpt\n" }
       : machine.run(command, options);
   await expect(wipe([planned("A1", 0)], machine.context({ run }))).rejects.toThrow(
-    `${disk} is not empty after the wipe: gpt. Retry the step.`,
+    `${disk} still shows gpt after it was erased. Retry;`,
   );
+  expect(machine.erasures).toMatchObject([
+    { serial: "A1", fault: expect.stringContaining("still shows gpt") },
+  ]);
+});
+
+test("erases in full what the step says, and leaves what it is told to leave", async () => {
+  const [a, b] = [await installed("A1"), await installed("B2")];
+  const disks = [planned("A1", 0), planned("B2", 1)];
+  const how = { mode: EraseMode.FULL, skip: ["B2"], protectedDisks: ["B2"] };
+  const before = await seenOn(b);
+  expect(await wipe(disks, machine.context(), how)).toBe(
+    `1 disk erased in full: ${nameOf(a)} (A1) by discard`,
+  );
+  expect([await seenOn(a), await seenOn(b)]).toEqual(["", before]);
+  expect(machine.erasures).toMatchObject([{ serial: "A1", mode: EraseMode.FULL, method: "discard" }]);
+  await expect(wipe(disks, machine.context(), { ...how, skip: [] })).rejects.toThrow("(B2) is protected");
+  expect(await seenOn(b)).toBe(before);
 });

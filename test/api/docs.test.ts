@@ -60,6 +60,7 @@ describe("the comment of an RPC", () => {
       "RESOURCE_EXHAUSTED",
       "ALREADY_EXISTS",
       "DATA_LOSS",
+      "PERMISSION_DENIED",
     ];
     const unknown = named.map(([name]) => name).filter((name) => !reasons[name] && !codes.includes(name));
     expect(unknown).toEqual([]);

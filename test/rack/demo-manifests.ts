@@ -21,6 +21,13 @@ export function demoManifests(nodes: number): ManifestText[] {
   });
 }
 
+/** Those of one node without the tasks, for scenarios of disks; with another scheme, if one is given. */
+export function diskManifests(scheme?: string): ManifestText[] {
+  return demoManifests(1)
+    .filter(({ path: file }) => !file.endsWith("tasks.yaml"))
+    .map((file) => (scheme && file.path.endsWith("scheme.yaml") ? { ...file, content: scheme } : file));
+}
+
 /** The first node is the controller, all others are computes. */
 function resize(content: string, nodes: number): string {
   const document = parseDocument(content);

@@ -73,6 +73,11 @@ export function assertSucceeded({ deployment, steps }: Ended): void {
   throw new Error(`deployment ${deployment.name} did not succeed: ${deployment.reason}${reasons}`);
 }
 
+/** What the (only) step of this task says it has done. */
+export function resultOf({ steps }: Ended, task: string): string {
+  return steps.find((step) => step.task === task)?.result ?? "";
+}
+
 class Story {
   readonly #log: Log;
   readonly #told = new Map<string, string>();

@@ -11,6 +11,8 @@ export type RackOptions = {
   memoryMib: number;
   /** As qemu-img takes it: 6G. */
   diskSize: string;
+  /** Of the disks; 512 if absent. With 4096 only UEFI firmware can boot from them. */
+  sectorBytes?: 512 | 4096;
   keepDisks: boolean;
 };
 
@@ -31,7 +33,7 @@ export type MachineLayout = {
   logFile: string;
 };
 
-export type DiskLayout = { id: string; file: string; serial: string; bootindex: number };
+export type DiskLayout = { id: string; file: string; serial: string; bootindex: number; sectorBytes: number };
 
 export const namespace = "muster-lab";
 export const bridge = "br0";
@@ -61,11 +63,12 @@ export function planRack(options: RackOptions): MachineLayout[] {
   }
   if (!Number.isInteger(uefi) || uefi < 0) throw new Error(`--uefi ${uefi}: is a number of machines`);
   return Array.from({ length: nodes }, (_, i) =>
-    planMachine(options.stateDir, i + 1, i >= nodes - uefi ? "uefi" : "bios"),
+    planMachine(options, i + 1, i >= nodes - uefi ? "uefi" : "bios"),
   );
 }
 
-function planMachine(stateDir: string, number: number, firmware: Firmware): MachineLayout {
+function planMachine(options: RackOptions, number: number, firmware: Firmware): MachineLayout {
+  const { stateDir, sectorBytes = 512 } = options;
   const name = `n${number}`;
   const hex = number.toString(16).padStart(2, "0");
   const file = (suffix: string) => path.join(labDirectory(stateDir), `${name}${suffix}`);
@@ -86,6 +89,7 @@ function planMachine(stateDir: string, number: number, firmware: Firmware): Mach
       file: file(`-${letter}.qcow2`),
       serial: `${name}${letter}`.toUpperCase(),
       bootindex: i + 1,
+      sectorBytes,
     })),
     qmpSocket,
     rackSocket,

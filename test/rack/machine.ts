@@ -44,7 +44,8 @@ export function qemuArguments(machine: MachineLayout, accelerator: Accelerator, 
       "-drive",
       `if=none,id=drive-${disk.id},file=${disk.file},format=qcow2,cache=unsafe,discard=unmap,detect-zeroes=unmap`,
       "-device",
-      `virtio-blk-pci,id=${disk.id},drive=drive-${disk.id},serial=${disk.serial},bootindex=${disk.bootindex}`,
+      `virtio-blk-pci,id=${disk.id},drive=drive-${disk.id},serial=${disk.serial},bootindex=${disk.bootindex},` +
+        `logical_block_size=${disk.sectorBytes},physical_block_size=${disk.sectorBytes}`,
     ]),
     ...["-netdev", `tap,id=net0,ifname=${machine.tap},script=no,downscript=no`],
     "-device",
@@ -56,13 +57,19 @@ export function qemuArguments(machine: MachineLayout, accelerator: Accelerator, 
 /** Keeps one machine's QEMU running until stopped. */
 export class Machine {
   readonly layout: MachineLayout;
-  readonly #argv: string[];
+  readonly #argv: (layout: MachineLayout) => string[];
+  readonly #removed = new Set<string>();
   readonly #book: ProcessBook;
   readonly #log: (line: string) => void;
   #stopping = false;
   #failedStarts = 0;
 
-  constructor(layout: MachineLayout, argv: string[], book: ProcessBook, log: (line: string) => void) {
+  constructor(
+    layout: MachineLayout,
+    argv: (layout: MachineLayout) => string[],
+    book: ProcessBook,
+    log: (line: string) => void,
+  ) {
     this.layout = layout;
     this.#argv = argv;
     this.#book = book;
@@ -83,6 +90,11 @@ export class Machine {
     }
   }
 
+  /** Takes a disk out, for good; a running QEMU keeps it until it ends. */
+  removeDisk(id: string): void {
+    this.#removed.add(id);
+  }
+
   /** From now on its QEMU may end; somebody else ends it. */
   letGo(): void {
     this.#stopping = true;
@@ -92,7 +104,9 @@ export class Machine {
     const { name, qmpSocket, rackSocket, serialFile, logFile } = this.layout;
     for (const socket of [qmpSocket, rackSocket]) rmSync(socket, { force: true });
     appendFileSync(serialFile, "");
-    const child = spawnBound(inNamespace(this.#argv), { deathSignal: "KILL", logFile });
+    const disks = this.layout.disks.filter(({ id }) => !this.#removed.has(id));
+    const argv = this.#argv({ ...this.layout, disks });
+    const child = spawnBound(inNamespace(argv), { deathSignal: "KILL", logFile });
     const started = Date.now();
     child.on("error", (error) => this.#log(`${name}: QEMU could not be started: ${error.message}`));
     child.on("exit", (code, signal) => {

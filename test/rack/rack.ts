@@ -48,7 +48,7 @@ export class Rack {
       const accelerator = await build(options, layouts, log, signal);
       const book = processBook(options.stateDir);
       for (const layout of layouts) {
-        const argv = qemuArguments(layout, accelerator, options.memoryMib);
+        const argv = (now: MachineLayout) => qemuArguments(now, accelerator, options.memoryMib);
         const machine = new Machine(layout, argv, book, log);
         started.push(machine);
         await machine.start(signal);

@@ -99,6 +99,7 @@ export class AgentProcess {
         begun: () => this.#begun(),
       }),
       images: noImages,
+      secrets: () => () => Promise.reject(new Error("the simulator has no secrets")),
       identity: { node: this.#machine.name, joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: this.#boot.id,
       reboot: async () => {

@@ -97,6 +97,11 @@ export class DaemonProcess {
         append: (...chunk: Parameters<typeof books.append>) => (alive() ? books.append(...chunk) : never()),
       },
       images: { signed: never, manifest: never, chunk: never },
+      secrets: {
+        open: () => {
+          throw new Error("the simulator has no secrets");
+        },
+      },
       log,
       clock,
     };

@@ -103,6 +103,7 @@ async function run({ root, disk, ledger: ledgerFile, bootId, mac, seed }: AgentO
     outbox,
     catalogue: fakeCatalogue({ ledger, random: new Random(seed), disk, assignOf }),
     images: remoteImages(imageConnection.client(AgentService)),
+    secrets: () => () => Promise.reject(new Error("these steps need no secrets")),
     identity: { ...credentials, joinBundle: text, imageKey: bundle.imageKey },
     bootId,
     reboot: async () => process.exit(rebootExitCode),

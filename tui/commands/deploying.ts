@@ -1,12 +1,13 @@
 // Verbs on manifests, deployments and the state as a whole.
-import { Argument, type Command } from "commander";
+import { Argument, type Command, Option } from "commander";
+import { drawnNodes } from "../plan-text.ts";
 import { apply } from "../verbs/apply.ts";
 import { backup } from "../verbs/backup.ts";
 import { type Deletable, deletable, remove } from "../verbs/delete.ts";
 import { deploy, plan, release } from "../verbs/deploy.ts";
 import { go, hold, resume, retry, stop } from "../verbs/steer.ts";
 import { wait } from "../verbs/wait.ts";
-import { type Connected, json, output } from "./connected.ts";
+import { type Connected, json } from "./connected.ts";
 
 const deployment = "a deployment, or a cluster for its newest";
 const stepNames = "NODE/TASK, or TASK for that of every node";
@@ -43,8 +44,25 @@ function addStarting(program: Command, connected: Connected): void {
     .description("what a deployment would destroy and create on every node, and in which order")
     .argument("<cluster>")
     .option("--all", "everything anew, not only what has changed")
-    .addOption(output())
+    .option(
+      "--pictures",
+      `draw every node's disks; without it those of up to ${drawnNodes} nodes, and tables of more`,
+    )
+    .addOption(
+      new Option("-o, --output <format>", "instead of text; svg: all disks before and after").choices([
+        "json",
+        "yaml",
+        "svg",
+      ]),
+    )
     .addOption(json())
+    .addOption(
+      new Option("--show-commands", "the commands that each node would run on its disks").conflicts([
+        "output",
+        "json",
+        "pictures",
+      ]),
+    )
     .action((cluster: string, options) => connected((operator, io) => plan(operator, io, cluster, options)));
   const starting = (name: string, description: string) =>
     program
@@ -69,6 +87,13 @@ function addStarting(program: Command, connected: Connected): void {
     "wipe nodes of a cluster and set them free: shows which disks, asks, follows to the end",
   )
     .argument("[node...]", "all that are deployed with the cluster if none is named")
+    .addOption(
+      new Option("--erase <mode>", "every sector, or metadata only; as the cluster says if absent").choices([
+        "metadata",
+        "full",
+      ]),
+    )
+    .option("--skip <id>", "leave this disk as it is, by serial or wwn; may be repeated", collect)
     .action((cluster: string, nodes: string[], options) =>
       connected((operator, io) => release(operator, io, cluster, nodes, options)),
     );
@@ -113,6 +138,6 @@ function addSteering(program: Command, connected: Connected): void {
     .action((name: string, options) => connected((operator, io) => wait(operator, io, name, options)));
 }
 
-function collect(step: string, before: string[] = []): string[] {
-  return [...before, step];
+function collect(word: string, before: string[] = []): string[] {
+  return [...before, word];
 }

@@ -1,18 +1,22 @@
 // The plan of a cluster before it is deployed: what is destroyed stands out.
 import type { Plan } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import type { PlanLine } from "../plan-node.ts";
 import { planLines } from "../plan-text.ts";
+import type { Tone } from "../words.ts";
 import { margin, type Scene, type Screen, wrap } from "./lines.ts";
 
+const tones: Record<NonNullable<PlanLine["tone"]>, Tone> = {
+  heading: "plain",
+  destroy: "fail",
+  keep: "ok",
+  warn: "warn",
+};
+
 export function planScreen({ width }: Scene, plan: Plan): Screen {
-  const body = planLines(plan).flatMap(({ text, tone }) =>
-    folded(text, width - margin).map((part) => ({
-      segments: [
-        {
-          text: part,
-          tone: tone === "destroy" ? ("fail" as const) : ("plain" as const),
-          bold: tone === "heading",
-        },
-      ],
+  const room = width - margin;
+  const body = planLines(plan, { width: room }).flatMap(({ text, tone }) =>
+    folded(text, room).map((part) => ({
+      segments: [{ text: part, tone: tone ? tones[tone] : "plain", bold: tone === "heading" }],
     })),
   );
   return { title: `Plan › ${plan.cluster}`, head: [], body };

@@ -29,6 +29,7 @@ import {
   NodeSchema,
   PowerState,
 } from "../../proto/gen/muster/v1/node_pb.ts";
+import { type Secret, SecretSchema } from "../../proto/gen/muster/v1/secret_pb.ts";
 import { type Event, Event_Severity, EventSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { imageDigest, nodeNames, plan } from "./plan.ts";
 
@@ -200,6 +201,15 @@ export const image: Image = create(ImageSchema, {
   filesystem: "ext4",
   firmware: ["bios", "uefi"],
   kernelVersion: "6.1.0-56-amd64",
+});
+
+export const secret: Secret = create(SecretSchema, {
+  name: "disk-key",
+  sizeBytes: 12,
+  typable: true,
+  createTime: secondsAgo(7200),
+  updateTime: secondsAgo(3600),
+  etag: "7",
 });
 
 export const nodes: Node[] = [

@@ -14,6 +14,7 @@ import {
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../../proto/gen/muster/v1/node_pb.ts";
+import { SecretService } from "../../proto/gen/muster/v1/secret_pb.ts";
 import {
   type Resource,
   type WatchResponse,
@@ -32,6 +33,7 @@ export type Overrides = {
   clusters?: Partial<Handlers<typeof ClusterService>>;
   deployments?: Partial<Handlers<typeof DeploymentService>>;
   images?: Partial<Handlers<typeof ImageService>>;
+  secrets?: Partial<Handlers<typeof SecretService>>;
   watch?: Partial<Handlers<typeof WatchService>>;
   daemon?: Partial<Handlers<typeof DaemonService>>;
 };
@@ -221,6 +223,18 @@ export class FakeOperator implements AsyncDisposable {
       verifyImage: async () => ({ chunksChecked: 712 }),
       repairImage: async () => ({ chunksRepaired: 0 }),
       ...overrides.images,
+    });
+    serve(this.#server, SecretService, {
+      setSecret: async (request) => {
+        this.#record("set", request);
+        return { secret: { ...fixtures.secret, name: request.name }, created: true };
+      },
+      listSecrets: async () => ({ secrets: [fixtures.secret] }),
+      deleteSecret: async (request) => {
+        this.#record("delete", request);
+        return {};
+      },
+      ...overrides.secrets,
     });
     const watch = (startRevision: bigint, signal: AbortSignal) => this.#watch(startRevision, signal);
     serve(this.#server, WatchService, {

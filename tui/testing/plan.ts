@@ -9,6 +9,12 @@ const gib = 1n << 30n;
 export const imageDigest = "4f1c9a0e".repeat(8);
 export const planHash = "a1b2c3d4".repeat(8);
 
+/** What was on a disk before. */
+const old = {
+  destroys: ['partition vda1, 19 GiB, ext4 "old"'],
+  before: [{ name: "vda1", startBytes: mib, sizeBytes: 19n * gib, description: "old ext4" }],
+};
+
 function plannedDisk(name: string, index: number) {
   return {
     selector: "system",
@@ -18,10 +24,17 @@ function plannedDisk(name: string, index: number) {
     lastName: index === 0 ? "vda" : "vdb",
     model: "QEMU DISK",
     partitions: [
-      { number: 1, name: "bios", sizeBytes: mib, typeCode: "ef02" },
-      { number: 2, name: "os", sizeBytes: 20n * gib - 3n * mib, typeCode: "fd00" },
+      { number: 1, name: "bios", firstLba: 2048n, lastLba: 4095n, sizeBytes: mib, typeCode: "ef02" },
+      {
+        number: 2,
+        name: "os",
+        firstLba: 4096n,
+        lastLba: 41_940_991n,
+        sizeBytes: 20n * gib - 3n * mib,
+        typeCode: "fd00",
+      },
     ],
-    destroys: name === "n1" && index === 0 ? ['partition vda1, 19 GiB, ext4 "old"'] : [],
+    ...(name === "n1" && index === 0 ? old : {}),
   };
 }
 

@@ -35,7 +35,7 @@ export async function backup(
   }
   await syncDirectory(dirname(file));
   io.out(`${file} has the whole state, ${formatBytes(bytes)}; \`muster restore\` takes it`);
-  io.out("keep it secret: it holds the cluster's keys; images and logs are not in it");
+  io.out("keep it secret: it holds the cluster's keys and secrets; images and logs are not in it");
   return exitCode.ok;
 }
 

@@ -8,6 +8,7 @@ import { Firmware_Mode } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { ManifestSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { Operator } from "../client.ts";
+import { erasureLines } from "../erase-text.ts";
 import { exitCode } from "../errors.ts";
 import { clean, dateTime, elapsed, formatBytes, formatProgress, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
@@ -202,7 +203,11 @@ function deploymentLines(deployment: Deployment, steps: Step[], now: number): st
       what,
     ];
   });
-  return [...lines, "", ...table(["NODE", "TASK", "STATE", "TOOK", "ATTEMPT", "RESULT"], rows)];
+  const erased = erasureLines(
+    steps.map(({ node, task, erasures }) => ({ step: `${node}/${task}`, erasures })),
+  );
+  lines.push("", ...table(["NODE", "TASK", "STATE", "TOOK", "ATTEMPT", "RESULT"], rows));
+  return erased.length ? [...lines, "", ...erased] : lines;
 }
 
 /** What neither a reason nor a result says. */

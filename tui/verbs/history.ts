@@ -2,6 +2,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import { type Attempt, AttemptSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Operator } from "../client.ts";
+import { erasureLines } from "../erase-text.ts";
 import { exitCode } from "../errors.ts";
 import { clean, dateTime, elapsed, shortDigest, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
@@ -33,6 +34,8 @@ export async function history(
   }
   if (!attempts.length) io.out("no attempt is remembered that fits");
   else for (const line of historyTable(attempts, io.now())) io.out(line);
+  const erased = erasureLines(attempts.map(({ name, erasures }) => ({ step: name, erasures })));
+  if (erased.length) for (const line of ["", ...erased]) io.out(line);
   if (attempts.length === last) io.err(`only the last ${last} are shown; --last shows more`);
   return exitCode.ok;
 }

@@ -4,7 +4,7 @@ import { Step_State } from "../../../proto/gen/muster/v1/deployment_pb.ts";
 import { attemptCursor } from "../attempts.ts";
 import { below, type Database, pages, seal } from "../records.ts";
 import { Store } from "../store.ts";
-import { attempt, commit, deployment, event, node, request, step, taskRecord } from "./records.ts";
+import { attempt, commit, deployment, event, node, request, secret, step, taskRecord } from "./records.ts";
 
 /** Opens the same database again after it was closed. */
 export type Backend = { open(): Promise<Database> };
@@ -72,6 +72,19 @@ export function storeContract(makeBackend: () => Promise<Backend>): void {
     });
     expect([...store.state.requests.keys()]).toEqual(["z", "a"]);
     expect(store.revision).toBe(4n);
+    expect(store.changesAfter(0n)).toHaveLength(1);
+  });
+
+  it("keeps secrets by name, and watches never see them", async () => {
+    await using store = await after(async (before) => {
+      await commit(before, secret("a", "first"), secret("b", "first"), event("set"));
+      await commit(before, secret("a", "second"));
+      await commit(before, { forgetSecret: "b" });
+    });
+    expect([...store.state.secrets].map(([name, { sealed }]) => `${name} ${Buffer.from(sealed)}`)).toEqual([
+      "a second",
+    ]);
+    expect(store.revision).toBe(3n);
     expect(store.changesAfter(0n)).toHaveLength(1);
   });
 

@@ -10,7 +10,7 @@ import {
   TaskRecordSchema,
 } from "../../../proto/gen/muster/v1/deployment_pb.ts";
 import { NodeSchema } from "../../../proto/gen/muster/v1/node_pb.ts";
-import { RequestRecordSchema } from "../../../proto/gen/muster/v1/record_pb.ts";
+import { RequestRecordSchema, SecretRecordSchema } from "../../../proto/gen/muster/v1/record_pb.ts";
 import { Event_Severity, EventSchema } from "../../../proto/gen/muster/v1/watch_pb.ts";
 import { type Change, put } from "../../domain/state.ts";
 import { openDatabase, openWitness } from "../open.ts";
@@ -44,6 +44,10 @@ export const attempt = (name: string, fence: bigint, state: Step_State = Step_St
 
 export const request = (requestId: string, timeMs: number): Change => ({
   request: create(RequestRecordSchema, { requestId, time: timestampFromMs(timeMs) }),
+});
+
+export const secret = (name: string, sealed: string): Change => ({
+  secret: create(SecretRecordSchema, { secret: { name }, sealed: Buffer.from(sealed) }),
 });
 
 /** Changes of one decision: applied, numbered, stored. */
