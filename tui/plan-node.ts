@@ -6,11 +6,12 @@ import {
   type PlannedDisk,
   type PlannedPartition,
 } from "../proto/gen/muster/v1/disk_plan_pb.ts";
+import { formatBytes } from "../proto/render/bytes.ts";
 import { pictureOf } from "../proto/render/disk-segments.ts";
 import { diskBars } from "../proto/render/disk-text.ts";
 import { wrapText } from "../proto/render/text-columns.ts";
 import { eraseWords, leftLine } from "./erase-text.ts";
-import { clean, formatBytes } from "./format.ts";
+import { clean } from "./format.ts";
 import { columns, indent } from "./text-table.ts";
 
 /** `tone` lets a screen colour what is lost; text output ignores it. */
@@ -24,6 +25,14 @@ const partitionTypes: Record<string, string> = {
   "8200": "swap",
   "8300": "Linux",
   "8309": "LUKS",
+  // In an msdos table.
+  ef: "EFI system",
+  fd: "RAID member",
+  "8e": "LVM",
+  "82": "swap",
+  "83": "Linux",
+  e8: "LUKS",
+  "5": "extended",
 };
 
 /** What becomes of a node that is set free: its disks are emptied, and nothing is made. */

@@ -31,9 +31,9 @@ describe("plan", () => {
             nothing: the disk is empty
         created
           partition/system/0/bios  1 MiB     partition 1 of n1-A, BIOS boot
-          partition/system/0/os    20 GiB    partition 2 of n1-A, RAID member
+          partition/system/0/os    19.9 GiB  partition 2 of n1-A, RAID member
           partition/system/1/bios  1 MiB     partition 1 of n1-B, BIOS boot
-          partition/system/1/os    20 GiB    partition 2 of n1-B, RAID member
+          partition/system/1/os    19.9 GiB  partition 2 of n1-B, RAID member
           md/os                    19.9 GiB  RAID1 of partition/system/0/os, partition/system/1/os
           vg/vg0                   19.9 GiB  volume group on md/os
           lv/vg0/root              8 GiB     logical volume

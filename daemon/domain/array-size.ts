@@ -13,20 +13,27 @@ const kib = 1024n;
 type ArrayShape = { level: number; members: bigint[]; metadata: string; chunkBytes: bigint };
 type ArraySize = {
   sizeBytes: bigint;
-  /** How much of each member is used, in whole chunks. */
+  /** How much of the smallest member is used, in whole chunks; and of every other but in RAID 0. */
   componentBytes: bigint;
 };
 
 /** Usable size of an array of these members; 0 if they are too small. */
 export function arraySize({ level, members, metadata, chunkBytes }: ArrayShape): ArraySize {
-  const smallest = members.reduce(least, members[0] ?? 0n);
-  const largest = members.reduce(most, 0n);
   // mdadm chooses one data offset for all members, by the size of the one that it looks at first.
+  const reserve = metadataReserve(members.reduce(most, 0n), metadata, level === 1 ? 0n : chunkBytes);
   const unit = level === 1 ? mib : roundUp(mib, most(chunkBytes, 1n));
-  const data = smallest - metadataReserve(largest, metadata, level === 1 ? 0n : chunkBytes);
-  const componentBytes = data > 0n ? roundDown(data, unit) : 0n;
-  if (level !== 10) return { sizeBytes: componentBytes * dataMembers(level, members.length), componentBytes };
-  return { sizeBytes: roundDown((componentBytes * BigInt(members.length)) / 2n, unit), componentBytes };
+  const used = members.map((member) => most(roundDown(member - reserve, unit), 0n));
+  const componentBytes = used.reduce(least, used[0] ?? 0n);
+  if (componentBytes === 0n) return { sizeBytes: 0n, componentBytes };
+  switch (level) {
+    // What a larger member has more is striped over those that have it too.
+    case 0:
+      return { sizeBytes: used.reduce((sum, size) => sum + size), componentBytes };
+    case 10:
+      return { sizeBytes: roundDown((componentBytes * BigInt(members.length)) / 2n, unit), componentBytes };
+    default:
+      return { sizeBytes: componentBytes * dataMembers(level, members.length), componentBytes };
+  }
 }
 
 type VolumeRoom = { extentsBytes: bigint; dataAlignmentBytes: bigint };

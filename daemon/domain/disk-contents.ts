@@ -2,8 +2,8 @@
 import { create } from "@bufbuild/protobuf";
 import { type DiskExtent, DiskExtentSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Disk, DiskContent } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { allOf, partitionsOf } from "./existing.ts";
-import { formatBytes } from "./size.ts";
 
 export type Fate = { destroys: string[]; keeps: string[]; before: DiskExtent[] };
 

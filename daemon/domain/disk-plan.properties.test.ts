@@ -29,7 +29,9 @@ function expectSound(disk: PlannedDisk): void {
   const sector = BigInt(disk.logicalSectorBytes);
   const gpt = disk.label === "gpt";
   const first = gpt ? 2n + gptEntries / sector : 1n;
-  const last = disk.sizeBytes / sector - (gpt ? gptEntries / sector + 1n : 0n) - 1n;
+  const sectors = disk.sizeBytes / sector;
+  const msdosLast = (sectors < 2n ** 32n ? sectors : 2n ** 32n) - 1n;
+  const last = gpt ? sectors - gptEntries / sector - 2n : msdosLast;
   const leaves = disk.partitions.filter(({ kind }) => kind !== "extended");
   let free = first;
   for (const part of leaves) {

@@ -9,6 +9,7 @@ import {
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Luks, Md, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { arraySize, defaultChunkBytes, encryptedSize, oldMetadataRoom, stripeBytes } from "./array-size.ts";
 import { DeviceNames } from "./device-names.ts";
 import { chooseDisks } from "./disk-choice.ts";
@@ -17,10 +18,11 @@ import { planFilesystems } from "./filesystem-plan.ts";
 import { resolveKeeps } from "./keeps.ts";
 import { foundationOf } from "./kept-devices.ts";
 import { Planning } from "./planning.ts";
+import { holdsKernel } from "./scheme-boot.ts";
 import { checkScheme } from "./scheme-check.ts";
 import { usesMemory } from "./scheme-sizes.ts";
 import { sharedFaults } from "./shared-contents.ts";
-import { formatBytes, least, mib, most, parseBytes } from "./size.ts";
+import { least, mib, most, parseBytes } from "./size.ts";
 import { planGroup } from "./volume-plan.ts";
 
 export type DiskPlanOptions = {
@@ -38,7 +40,7 @@ export function planDisks(
   if (broken.length) return refuse(broken);
   if (inventory.memoryBytes === 0n && usesMemory(scheme)) {
     return refuse([
-      "sizes depend on the memory of the node, which its inventory does not say; take it again",
+      "sizes depend on the memory of the node, which its inventory does not say; take it again, or give `muster inventory from-lsblk` its --memory",
     ]);
   }
   const choice = chooseDisks(scheme.disks, inventory.disks, options.protectedDisks);
@@ -87,12 +89,12 @@ function planDevice(scheme: SchemeSpec, ref: string, planning: Planning): void {
   const md = kind === "md" && scheme.mds.find((one) => one.name === name);
   const luks = kind === "luks" && scheme.luks.find((one) => one.name === name);
   const vg = kind === "vg" && scheme.vgs.find((one) => one.name === name);
-  if (md) planMd(md, planning);
+  if (md) planMd(scheme, md, planning);
   if (luks) planLuks(luks, planning);
   if (vg) planGroup(scheme, vg, planning);
 }
 
-function planMd(md: Md, planning: Planning): void {
+function planMd(scheme: SchemeSpec, md: Md, planning: Planning): void {
   const { name, level } = md;
   const members = md.devices.flatMap((device) => planning.names.expand(device));
   const spares = md.spares.flatMap((device) => planning.names.expand(device));
@@ -102,7 +104,7 @@ function planMd(md: Md, planning: Planning): void {
   const shape = arraySize({ level, members: sizesOf(members), metadata, chunkBytes });
   const kept = planning.kept.nodes.get(`md/${name}`);
   if (!kept) {
-    checkMembers(name, sizesOf(members), sizesOf(spares), shape.componentBytes, planning);
+    checkMembers(scheme, md, sizesOf(members), sizesOf(spares), shape.componentBytes, planning);
     if (metadata === "0.90")
       checkOldMetadata(md, sizesOf(members), chunkBytes, shape.componentBytes, planning);
   }
@@ -126,7 +128,8 @@ function planMd(md: Md, planning: Planning): void {
 }
 
 function checkMembers(
-  name: string,
+  scheme: SchemeSpec,
+  { name, level }: Md,
   members: bigint[],
   spares: bigint[],
   componentBytes: bigint,
@@ -138,12 +141,22 @@ function checkMembers(
   const smallest = members.reduce(least, members[0] ?? 0n);
   const largest = members.reduce(most, 0n);
   if (largest > smallest + smallest / 100n) {
-    planning.warn(
-      `md ${name}: its members have from ${formatBytes(smallest)} to ${formatBytes(largest)}; of each only ${formatBytes(smallest)} is used`,
-    );
+    const small = formatBytes(smallest);
+    const use =
+      level === 0
+        ? `all of it is used, but what lies beyond ${small} is striped over fewer of them`
+        : `of each only ${small} is used`;
+    if (level === 0 && holdsKernel(scheme, `md/${name}`)) {
+      planning.refuse(
+        `md ${name}: GRUB reads RAID 0 only from members of one size, and a kernel would be on it; give the partitions a fixed size, or put /boot on a partition or another md`,
+      );
+    }
+    planning.warn(`md ${name}: its members have from ${small} to ${formatBytes(largest)}; ${use}`);
   }
   if (spares.some((spare) => spare < smallest)) {
-    planning.refuse(`md ${name}: a spare is smaller than its smallest member of ${formatBytes(smallest)}`);
+    planning.refuse(
+      `md ${name}: a spare is smaller than its smallest member of ${formatBytes(smallest)}; make it larger`,
+    );
   }
 }
 

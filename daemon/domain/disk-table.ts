@@ -7,13 +7,14 @@ import {
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Parted, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { instanceName } from "./device-names.ts";
 import { type ChosenDisk, describeDisk } from "./disk-choice.ts";
 import { describeFate } from "./disk-contents.ts";
 import { type FoundPartition, isBlank, partitionsOf, volumeName, wholeDiskContent } from "./existing.ts";
 import { decideKeep, type Policy } from "./keep-rules.ts";
 import { isThatOne } from "./kept-partition.ts";
-import { layoutPartitions } from "./partition-layout.ts";
+import { layoutPartitions, msdosReach } from "./partition-layout.ts";
 import { type Label, typeFlagsOf } from "./partition-types.ts";
 import type { Planning } from "./planning.ts";
 import { typeCodeOf, usesOf } from "./scheme-devices.ts";
@@ -39,6 +40,7 @@ export function planDisk(scheme: SchemeSpec, chosen: ChosenDisk, planning: Plann
     others: fates?.stay ?? [],
   });
   if (!layout.ok) planning.refuse(`disks ${selector}: ${layout.message}`);
+  warnOfReach(chosen, label, planning);
   const partitions = layout.ok ? layout.partitions : [];
   const staying = new Set([...kept.values(), ...(fates?.stay ?? [])].map(({ name }) => name));
   const planned = create(PlannedDiskSchema, {
@@ -65,6 +67,14 @@ export function planDisk(scheme: SchemeSpec, chosen: ChosenDisk, planning: Plann
   for (const { name, sizeBytes, kind } of partitions) {
     if (kind !== "extended") planning.sizes.set(instanceName(planned, name), sizeBytes);
   }
+}
+
+function warnOfReach({ selector, disk }: ChosenDisk, label: Label, planning: Planning): void {
+  const reach = msdosReach(BigInt(disk.logicalSectorBytes));
+  if (label === "gpt" || disk.sizeBytes <= reach) return;
+  planning.warn(
+    `disks ${selector}: ${describeDisk(disk)}: an msdos table reaches ${formatBytes(reach)}; use a GPT for the rest`,
+  );
 }
 
 function keptHere(parted: Parted, chosen: ChosenDisk, planning: Planning): Map<string, FoundPartition> {

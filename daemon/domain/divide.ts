@@ -1,6 +1,7 @@
 // Divides a whole (a disk, a volume group) into parts by the sizes that were asked for.
 import type { SizeByRam } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import { formatBytes, least, most, parseBytes, parseSize, roundDown, roundUp } from "./size.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
+import { least, mib, most, parseBytes, parseSize, roundDown, roundUp } from "./size.ts";
 
 /** The fields that say how large a partition or a volume shall be. */
 export type SizeWish = { size: string; min: string; max: string; weight: number; byRam: SizeByRam[] };
@@ -35,6 +36,11 @@ function sizeText({ size, byRam }: SizeWish, memory: bigint): string {
  */
 export function divide(parts: Part[], frame: Frame): Division {
   const { room, unit } = frame;
+  const crossed = parts.find((part) => isCrossed(part, frame));
+  if (crossed) {
+    const { name, min, max } = crossed;
+    return { ok: false, message: `${name} shall have at least ${min}, which is more than its max, ${max}` };
+  }
   const sizes = parts.map((part) => fixedSize(part, frame));
   const costs = parts.map(({ cost = plain }) => cost);
   const taken = sizes.reduce<bigint>(
@@ -56,6 +62,11 @@ export function leastSize(part: Part, frame: Frame): bigint {
   return (part.cost ?? plain).raw(fixedSize(part, frame) ?? bounds(part, frame).min);
 }
 
+/** Whether it takes what the others leave. */
+export function isRemaining(part: Part, frame: Frame): boolean {
+  return fixedSize(part, frame) === undefined;
+}
+
 function raw(costs: Cost[], index: number, size: bigint): bigint {
   return (costs[index] ?? plain).raw(size);
 }
@@ -65,7 +76,10 @@ function tooSmall(parts: Part[], needed: bigint, { room, memory }: Frame): strin
     const least = part.min ? ` at least ${part.min}` : "";
     return `${part.name} ${sizeText(part, memory)}${least}`;
   });
-  return `too small: ${formatBytes(needed)} are needed, ${formatBytes(room)} are available (${asked.join(", ")}); make the parts smaller`;
+  // Cut to one digit, a little too much looks like enough.
+  const alike = formatBytes(needed) === formatBytes(room);
+  const text = (bytes: bigint) => (alike ? `${bytes / mib} MiB` : formatBytes(bytes));
+  return `too small: ${text(needed)} are needed, ${text(room)} are available (${asked.join(", ")}); make the parts smaller`;
 }
 
 // Water into vessels: whoever would get less than its least or more than its most gets exactly that, and the
@@ -141,6 +155,12 @@ function bounds({ min, max }: Part, frame: Frame): { min: bigint; max: bigint | 
     min: low === undefined ? frame.unit : most(roundUp(low, frame.unit), frame.unit),
     max: high === undefined ? undefined : most(roundDown(high, frame.unit), frame.unit),
   };
+}
+
+/** Shares and bytes can only be compared on a machine. */
+function isCrossed({ min, max }: Part, frame: Frame): boolean {
+  const [low, high] = [boundBytes(min, frame), boundBytes(max, frame)];
+  return low !== undefined && high !== undefined && low > high;
 }
 
 function boundBytes(text: string, { whole, memory }: Frame): bigint | undefined {

@@ -7,9 +7,10 @@ import {
   PlannedSystemSchema,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Fs, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import type { Planning } from "./planning.ts";
 import { systemsOf } from "./scheme-systems.ts";
-import { formatBytes, mib } from "./size.ts";
+import { mib } from "./size.ts";
 
 export function planFilesystems(scheme: SchemeSpec, planning: Planning): void {
   const { plan, names, sizes } = planning;

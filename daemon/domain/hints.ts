@@ -135,8 +135,8 @@ function linkPaths(folder: string, names: string[]): string[] {
   return names.map((name) => `/dev/disk/${folder}/${name}`);
 }
 
-// A WWN has 16 digits; NAA 6 adds a vendor's 16.
-function splitWwn(wwn: string): { base: string; extension: string } {
+/** A WWN has 16 digits; NAA 6 adds a vendor's 16. */
+export function splitWwn(wwn: string): { base: string; extension: string } {
   const [, base, extension] = /^(0x[0-9a-f]{16})([0-9a-f]{16})$/i.exec(wwn.trim()) ?? [];
   return base && extension ? { base, extension: `0x${extension}` } : { base: wwn, extension: "" };
 }

@@ -10,7 +10,7 @@ import {
 } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { applied } from "./applied-fixture.ts";
 import { planDisks } from "./disk-plan.ts";
-import { altered, keeping, planned, refusals, two, word } from "./keep-fixture.ts";
+import { altered, keeping, planned, refusals, two, used, word } from "./keep-fixture.ts";
 import { mirror } from "./scheme-fixture.ts";
 import { mib } from "./size.ts";
 
@@ -109,6 +109,16 @@ describe("what the scheme does not name, beside what is kept,", () => {
       "md127, volume group vg0 of vda (QEMU, serial serial-vda, 10 GiB) also lies on vdb (QEMU, serial serial-vdb, 10 GiB), which is protected, and would be destroyed with it",
     ]);
     expect(planned(single, shared).warnings[0]).toContain("which this plan does not touch");
+    // Nothing runs on its members, and they are still one array.
+    const stopped = create(InventorySchema, structuredClone(used));
+    for (const one of stopped.disks) {
+      one.contents = one.contents.filter(({ type }) => type === "part");
+      for (const content of one.contents) if (content.fsType === "linux_raid_member") content.uuid = "b1f7";
+    }
+    const torn = planDisks(single, stopped, { protectedDisks });
+    expect(torn.ok ? [] : torn.faults.map(({ message }) => message)).toEqual([
+      "array b1f7 of vda (QEMU, serial serial-vda, 10 GiB) also lies on vdb (QEMU, serial serial-vdb, 10 GiB), which is protected, and would be destroyed with it",
+    ]);
   });
 });
 

@@ -2,13 +2,13 @@
 // Whatever is missing or differs is said, and nothing is planned then.
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Fs, Md, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import type { DeviceNames, Instance } from "./device-names.ts";
 import { type ChosenDisk, describeDisk } from "./disk-choice.ts";
 import { type Found, type FoundPartition, isBlank, volumeName } from "./existing.ts";
 import { keepRequests, withFoundations } from "./kept-devices.ts";
 import { type KeptGroup, resolveGroup } from "./kept-group.ts";
 import { differences, findPartition } from "./kept-partition.ts";
-import { formatBytes } from "./size.ts";
 
 /** What is kept, by the names of the plan. */
 export class Keeps {
@@ -22,10 +22,6 @@ export class Keeps {
 
   group(name: string): KeptGroup | undefined {
     return this.groups.get(name);
-  }
-
-  get any(): boolean {
-    return this.nodes.size > 0;
   }
 }
 
@@ -156,7 +152,7 @@ function isArray(type: string): boolean {
   return /^raid\d|^linear$/.test(type);
 }
 
-/** An encrypted device that is not open cannot be looked into; the agent opens it and looks before it acts. */
+/** Refused while it is locked: nothing could say whether what is in it is as described. */
 function keepLuks(name: string, { scheme, names, keeps, messages }: Context): void {
   const luks = scheme.luks.find((one) => one.name === name);
   const node = luks && keeps.nodes.get(names.expand(luks.device)[0] ?? "");

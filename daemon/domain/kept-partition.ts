@@ -1,12 +1,13 @@
 // Finds the partition that is to be kept among those on the disk, and says in what it differs from the scheme.
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Parted, Partition, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { sizeMismatch } from "./divide.ts";
 import { type FoundPartition, partitionsOf, wholeDiskContent } from "./existing.ts";
 import { usableBytes } from "./partition-layout.ts";
 import { describeType, type Label, sameType } from "./partition-types.ts";
 import { typeCodeOf, usesOf } from "./scheme-devices.ts";
-import { formatBytes, mib, parseBytes } from "./size.ts";
+import { mib, parseBytes } from "./size.ts";
 
 /** The partition, or what the disk has instead. */
 export function findPartition(parted: Parted, partition: Partition, disk: Disk): FoundPartition | string {

@@ -1,14 +1,14 @@
 // What arrays with metadata 0.90 are refused before a disk is wiped for them.
 import { expect, it } from "vitest";
 import { planDisks } from "./disk-plan.ts";
-import { disk, machine, mirror } from "./scheme-fixture.ts";
+import { disk, machine, mirrorBesideBoot } from "./scheme-fixture.ts";
 import { gib, mib } from "./size.ts";
 
 const tib = 1024n * gib;
 
 /** Why a machine with two disks of these sizes gets no such array. */
 function refusals(level: number, sizes: [bigint, bigint], metadata = "0.90"): string[] {
-  const scheme = mirror((s) => Object.assign(s.mds[0] ?? {}, { level, metadata }));
+  const scheme = mirrorBesideBoot((s) => Object.assign(s.mds[0] ?? {}, { level, metadata }));
   const [first, second] = sizes;
   const inventory = machine(disk("vda", { sizeBytes: first }), disk("vdb", { sizeBytes: second }));
   const result = planDisks(scheme, inventory, { protectedDisks: [] });
@@ -18,7 +18,7 @@ function refusals(level: number, sizes: [bigint, bigint], metadata = "0.90"): st
 it("RAID 0 with members of different sizes", () => {
   const uneven: [bigint, bigint] = [10n * gib, 11n * gib];
   expect(refusals(0, uneven)).toEqual([
-    "md os: RAID 0 with metadata 0.90 needs members of one size, and these have from 10173 to 11197 MiB; use metadata 1.0 or 1.2, or give the partitions a fixed size",
+    "md os: RAID 0 with metadata 0.90 needs members of one size, and these have from 9149 to 10173 MiB; use metadata 1.0 or 1.2, or give the partitions a fixed size",
   ]);
   expect(refusals(0, uneven, "1.0")).toEqual([]);
   expect(refusals(1, uneven)).toEqual([]);

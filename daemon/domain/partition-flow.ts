@@ -1,7 +1,7 @@
 // Gives a place to every partition that has none yet: in the order of the scheme, between its neighbours there, in
 // the gaps that what stays on the disk leaves.
 import type { Partition } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import { divide, type Frame, leastSize, type Part } from "./divide.ts";
+import { divide, type Frame, isRemaining, leastSize, type Part } from "./divide.ts";
 import type { FoundPartition } from "./existing.ts";
 import type { Kind } from "./partition-kinds.ts";
 import { least, mib, most, roundDown, roundUp } from "./size.ts";
@@ -31,7 +31,9 @@ export function flow(
     const from = pieces.slice(0, i).findLast(({ span }) => span)?.span?.end ?? usable.start;
     const to = pieces[stop]?.span?.start ?? usable.end;
     const gaps = gapsOf({ start: most(from, usable.start), end: least(to, usable.end) }, blocked);
-    const fault = placeRun(run, gaps, { whole: usable.end - usable.start, room: 0n, unit: mib, memory });
+    const frame = { whole: usable.end - usable.start, room: 0n, unit: mib, memory };
+    // Where that leaves one without a place, all of them may still have one in the first gaps.
+    const fault = placeRun(run, gaps, frame, true) && placeRun(run, gaps, frame, false);
     if (fault) return fault;
     i = stop - 1;
   }
@@ -55,12 +57,17 @@ function gapsOf(region: Span, blocked: Span[]): Span[] {
   return gaps.length ? gaps : [{ start, end: start }];
 }
 
-/** The first gap that has room for each, never going back; what remains of a gap is shared by those in it. */
-function placeRun(run: Piece[], gaps: Span[], frame: Frame): string | undefined {
+/**
+ * The first gap that has room for each, never going back; what remains of a gap is shared by those in it. With
+ * `patient`, one that is `remaining` waits for the largest gap.
+ */
+function placeRun(run: Piece[], gaps: Span[], frame: Frame, patient: boolean): string | undefined {
   const waiting = [...run];
   for (const [i, gap] of gaps.entries()) {
-    const room = gap.end - gap.start;
-    const here = i === gaps.length - 1 ? waiting.splice(0) : takeFitting(waiting, room, frame);
+    const room = sizeOf(gap);
+    const coming = patient ? gaps.slice(i + 1).map(sizeOf) : [];
+    const larger = coming.reduce(most, 0n);
+    const here = i === gaps.length - 1 ? waiting.splice(0) : takeFitting(waiting, room, larger, frame);
     const fault = placeIn(here, gap, { ...frame, room });
     if (fault)
       return gaps.length > 1 ? `what stays on it leaves gaps, and of the last it is ${fault}` : fault;
@@ -68,10 +75,16 @@ function placeRun(run: Piece[], gaps: Span[], frame: Frame): string | undefined 
   return undefined;
 }
 
-function takeFitting(waiting: Piece[], room: bigint, frame: Frame): Piece[] {
+function sizeOf({ start, end }: Span): bigint {
+  return end - start;
+}
+
+/** `larger` is the largest of the gaps that come. */
+function takeFitting(waiting: Piece[], room: bigint, larger: bigint, frame: Frame): Piece[] {
   let left = room;
   const here: Piece[] = [];
   for (let piece = waiting[0]; piece; piece = waiting[0]) {
+    if (left < larger && isRemaining(partOf(piece), frame)) break;
     left -= leastSize(partOf(piece), frame);
     if (left < 0n) break;
     here.push(piece);

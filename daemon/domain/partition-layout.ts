@@ -9,10 +9,10 @@ import {
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Partition } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { describeDisk } from "./disk-choice.ts";
-import type { FoundPartition } from "./existing.ts";
+import { type FoundPartition, partitionsOf } from "./existing.ts";
 import { flow, logicalReserve, type Piece, type Span } from "./partition-flow.ts";
 import { kindsOf, numbersOf } from "./partition-kinds.ts";
-import { type Label, typeCode } from "./partition-types.ts";
+import { isExtended, type Label, typeCode } from "./partition-types.ts";
 import { least, mib, most, parseBytes, roundDown } from "./size.ts";
 
 export type Layout = { ok: true; partitions: PlannedPartition[] } | { ok: false; message: string };
@@ -49,7 +49,8 @@ export function layoutPartitions(input: LayoutInput): Layout {
   );
   if (!kinds.ok) return no(kinds.message);
   const pieces: Piece[] = input.wanted.map((one, i) => ({ ...one, kind: kinds.kinds[i] ?? "" }));
-  if (pieces.some(({ kind }) => kind === "logical") && kept.size + others.length > 0) {
+  const stays = kept.size + others.length > 0;
+  if (stays && label === "msdos" && (pieces.some(({ kind }) => kind === "logical") || hasExtended(disk))) {
     return no("a table with logical partitions can only be made whole; use a GPT to keep some of it");
   }
   for (const piece of pieces) {
@@ -64,12 +65,22 @@ export function layoutPartitions(input: LayoutInput): Layout {
   return { ok: true, partitions: planned(pieces, numbers.numbers, input, sector, numbers.extended) };
 }
 
+/** By its type, for lsblk gives an extended partition the size of 1 KiB. */
+function hasExtended(disk: Disk): boolean {
+  return partitionsOf(disk).some(({ partType }) => isExtended(partType));
+}
+
 /** Between the table at the start, with its alignment, and the copy of a GPT at the end. */
 export function usableBytes(total: bigint, sector: bigint, label: Label): Span {
   const copy = label === "gpt" ? gptEntriesBytes + sector : 0n;
-  const reach = label === "gpt" ? total : least(total, sector << 32n);
+  const reach = label === "gpt" ? total : least(total, msdosReach(sector));
   const end = reach > copy ? roundDown(reach - copy, mib) : 0n;
   return { start: mib, end: most(end, mib) };
+}
+
+/** An msdos table counts sectors in 32 bits. */
+export function msdosReach(sector: bigint): bigint {
+  return sector << 32n;
 }
 
 /** Where a partition is already, or has to be. */
@@ -88,7 +99,8 @@ function anchorFault(
   label: Label,
 ): string | undefined {
   const first = label === "gpt" ? 2n * sector + gptEntriesBytes : sector;
-  const last = label === "gpt" ? disk.sizeBytes - gptEntriesBytes - sector : disk.sizeBytes;
+  const last =
+    label === "gpt" ? disk.sizeBytes - gptEntriesBytes - sector : least(disk.sizeBytes, msdosReach(sector));
   const placed = pieces.flatMap(({ partition, span }) => (span ? [{ name: partition.name, ...span }] : []));
   const all = [
     ...placed,

@@ -34,6 +34,11 @@ export function sameType(code: string, found: string): boolean {
   return normal(code) === normal(found);
 }
 
+/** In an msdos table: by CHS, by LBA, or as Linux calls it. */
+export function isExtended(found: string): boolean {
+  return ["5", "f", "85"].includes(normal(found));
+}
+
 /** For people: "RAID (fd00)". */
 export function describeType(code: string): string {
   const known = Object.values(types).find(({ msdos, guid }) => [msdos, guid].includes(normal(code)));

@@ -10,6 +10,7 @@ import type { ClusterNode, RoleSpec, TaskSpec } from "../../proto/gen/muster/v1/
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { StepActionSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { nearest } from "../../proto/manifest/suggest.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { canStart } from "./boot-disk.ts";
 import { flagFaults, leaveOutUnchanged } from "./changed.ts";
 import { planDisks } from "./disk-plan.ts";
@@ -17,7 +18,6 @@ import { sortGraph } from "./graph.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
 import { planRelease, type ReleaseOptions } from "./release.ts";
 import { secretFaults } from "./secret-use.ts";
-import { formatBytes } from "./size.ts";
 import type { State } from "./state.ts";
 import { provisioningTasks } from "./tasks.ts";
 

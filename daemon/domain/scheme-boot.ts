@@ -23,15 +23,29 @@ export function checkBoot(scheme: SchemeSpec, report: Report): void {
       "no machine could boot from this: add a partition with the flag bios_grub (1 MiB), or esp, or both",
     );
   }
-  const systems = systemsOf(scheme);
-  for (const os of systems.length ? systems : [""]) {
-    const of = (mount: string) =>
-      scheme.fss.findIndex((fs) => fs.mount === mount && (fs.os.length === 0 || fs.os.includes(os)));
-    const index = of("/boot") >= 0 ? of("/boot") : of("/");
+  for (const index of kernelPlaces(scheme)) {
     const fs = scheme.fss[index];
     const why = fs && unreadable(scheme, fs);
     if (why) report(`fss[${index}].device`, why);
   }
+}
+
+/** Which of the file systems GRUB reads kernels from: the /boot of each operating system, or else its /. */
+function kernelPlaces(scheme: SchemeSpec): Set<number> {
+  const systems = systemsOf(scheme);
+  const places = (systems.length ? systems : [""]).map((os) => {
+    const of = (mount: string) =>
+      scheme.fss.findIndex((fs) => fs.mount === mount && (fs.os.length === 0 || fs.os.includes(os)));
+    return of("/boot") >= 0 ? of("/boot") : of("/");
+  });
+  return new Set(places);
+}
+
+/** Whether GRUB has to read a kernel from this device or what lies on it. */
+export function holdsKernel(scheme: SchemeSpec, device: string): boolean {
+  return [...kernelPlaces(scheme)].some((index) =>
+    withFoundations(scheme, scheme.fss[index]?.device ?? "").has(device),
+  );
 }
 
 /** Why GRUB cannot read a kernel from there. */

@@ -4,8 +4,9 @@ import type { Fs, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { hintFor } from "../../proto/manifest/suggest.ts";
 import { checkHints } from "./hints.ts";
 import { checkBoot } from "./scheme-boot.ts";
-import { lvRefs, partitionRefs } from "./scheme-devices.ts";
+import { lvRefs } from "./scheme-devices.ts";
 import { checkKeeps } from "./scheme-keeps.ts";
+import { checkOptions } from "./scheme-options.ts";
 import { checkSizes } from "./scheme-sizes.ts";
 import { share, systemsOf } from "./scheme-systems.ts";
 import { checkUses } from "./scheme-uses.ts";
@@ -25,62 +26,33 @@ export function checkScheme(scheme: SchemeSpec): SchemeFault[] {
   checkVolumes(scheme, report);
   checkUses(scheme, report);
   checkFilesystems(scheme, report);
+  checkOptions(scheme, report);
   checkKeeps(scheme, report);
   checkBoot(scheme, report);
   return faults;
 }
 
 function checkNames(scheme: SchemeSpec, report: Report): void {
-  const list = (field: string, key: string, names: string[]) => ({
-    names,
-    path: (i: number) => `${field}[${i}].${key}`,
-  });
-  const partitionPaths = scheme.parteds.flatMap(({ partitions }, i) =>
-    partitions.map((_, j) => `parteds[${i}].partitions[${j}].name`),
-  );
   const groups = [
-    list(
-      "disks",
-      "id",
-      scheme.disks.map(({ id }) => id),
+    scheme.disks.map(({ id }, i) => ({ name: id, path: `disks[${i}].id` })),
+    scheme.parteds.map(({ disks }, i) => ({ name: disks, path: `parteds[${i}].disks` })),
+    scheme.parteds.flatMap(({ partitions }, i) =>
+      partitions.map(({ name }, j) => ({ name, path: `parteds[${i}].partitions[${j}].name` })),
     ),
-    list(
-      "parteds",
-      "disks",
-      scheme.parteds.map(({ disks }) => disks),
-    ),
-    {
-      names: partitionRefs(scheme).map((ref) => ref.slice("partition/".length)),
-      path: (i: number) => partitionPaths[i] ?? "",
-    },
-    list(
-      "mds",
-      "name",
-      scheme.mds.map(({ name }) => name),
-    ),
-    list(
-      "vgs",
-      "name",
-      scheme.vgs.map(({ name }) => name),
-    ),
-    list("lvs", "name", lvRefs(scheme)),
-    list(
-      "luks",
-      "name",
-      scheme.luks.map(({ name }) => name),
-    ),
-    list(
-      "pvs",
-      "device",
-      scheme.pvs.map(({ device }) => device),
-    ),
+    scheme.mds.map(({ name }, i) => ({ name, path: `mds[${i}].name` })),
+    scheme.vgs.map(({ name }, i) => ({ name, path: `vgs[${i}].name` })),
+    lvRefs(scheme).map((name, i) => ({ name, path: `lvs[${i}].name` })),
+    scheme.luks.map(({ name }, i) => ({ name, path: `luks[${i}].name` })),
+    scheme.pvs.map(({ device }, i) => ({ name: device, path: `pvs[${i}].device` })),
   ];
-  for (const { names, path } of groups) {
-    names.forEach((name, i) => {
-      const first = names.indexOf(name);
-      if (name !== "" && first < i)
-        report(path(i), `\`${name}\` is already given by ${path(first)}; it must be unique`);
-    });
+  for (const group of groups) {
+    const first = new Map<string, string>();
+    for (const { name, path } of group) {
+      const before = first.get(name);
+      if (before !== undefined && name !== "")
+        report(path, `\`${name}\` is already given by ${before}; it must be unique`);
+      else first.set(name, path);
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 // The devices of a scheme by the names that its parts use for each other, and what each one is used for.
-import type { Partition, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import type { Fs, Partition, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { type Label, type TypeFlag, typeCode, typeFlagsOf } from "./partition-types.ts";
 
 /** `path` is that of the field that refers to the device. */
@@ -8,7 +8,7 @@ export type Use = {
   device: string;
   by: "md" | "vg" | "fs" | "luks";
   owner: string;
-  fsType?: string;
+  fs?: Fs;
   /** The device that the user is, as others refer to it; none for a file system. */
   user?: string;
 };
@@ -52,9 +52,9 @@ export function usesOf(scheme: SchemeSpec): Use[] {
     ...scheme.vgs.flatMap(({ name, devices }, i) =>
       devices.map((device, j) => use(`vgs[${i}].devices[${j}]`, device, "vg", `vg ${name}`, `vg/${name}`)),
     ),
-    ...scheme.fss.map(({ device, type, mount }, i) => ({
-      ...use(`fss[${i}].device`, device, "fs", `${type} ${mount}`.trim()),
-      fsType: type,
+    ...scheme.fss.map((fs, i) => ({
+      ...use(`fss[${i}].device`, fs.device, "fs", `${fs.type} ${fs.mount}`.trim()),
+      fs,
     })),
   ];
   usesByScheme.set(scheme, uses);
@@ -74,12 +74,12 @@ export function partitionOfRef(ref: string): string {
 }
 
 /** The flag that fits a use; none for a plain file system. */
-export function flagFor({ by, fsType }: Use, partition: Partition): TypeFlag | undefined {
+export function flagFor({ by, fs }: Use, partition: Partition): TypeFlag | undefined {
   if (by === "md") return partition.flags.includes("esp") ? "esp" : "raid";
   if (by === "vg") return "lvm";
   if (by === "luks") return "luks";
-  if (fsType === "swap") return "swap";
-  return fsType === "vfat" && partition.flags.includes("esp") ? "esp" : undefined;
+  if (fs?.type === "swap") return "swap";
+  return fs?.type === "vfat" && partition.flags.includes("esp") ? "esp" : undefined;
 }
 
 /** The type of a partition: its GUID, or by its flag, or else by its use. */

@@ -6,7 +6,13 @@ import {
   type Inventory,
   InventorySchema,
 } from "../../proto/gen/muster/v1/inventory_pb.ts";
-import { type SchemeSpec, SchemeSpecSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import {
+  FsSchema,
+  MdSchema,
+  PartitionSchema,
+  type SchemeSpec,
+  SchemeSpecSchema,
+} from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { gib } from "./size.ts";
 
 /** Two mirrored disks for BIOS and UEFI, with root, swap and data as volumes. */
@@ -40,6 +46,20 @@ export function mirror(change: (scheme: SchemeSpec) => void = () => {}): SchemeS
   });
   change(scheme);
   return scheme;
+}
+
+/** The mirror with its kernels on a mirror of their own, so that the large array can be of any kind. */
+export function mirrorBesideBoot(change: (scheme: SchemeSpec) => void = () => {}): SchemeSpec {
+  return mirror((scheme) => {
+    scheme.parteds[0]?.partitions.splice(
+      2,
+      0,
+      create(PartitionSchema, { name: "boot", size: "1 GiB", flags: ["raid"] }),
+    );
+    scheme.mds.push(create(MdSchema, { name: "boot", level: 1, devices: ["partition/boot"] }));
+    scheme.fss.push(create(FsSchema, { device: "md/boot", type: "ext4", mount: "/boot" }));
+    change(scheme);
+  });
 }
 
 export function disk(name: string, change: MessageInitShape<typeof DiskSchema> = {}): Disk {

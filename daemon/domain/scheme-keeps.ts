@@ -9,9 +9,8 @@ export function checkKeeps(scheme: SchemeSpec, report: Report): void {
   if (kept.size === 0) return;
   const plain = (ref: string) => (partitionOfRef(ref) ? `partition/${partitionOfRef(ref)}` : ref);
   const isKept = (ref: string) => kept.has(ref) || kept.has(plain(ref));
-  for (const { path, device, by, owner, user } of usesOf(scheme)) {
-    const index = Number(/^fss\[(\d+)\]/.exec(path)?.[1] ?? -1);
-    const userKept = by === "fs" ? scheme.fss[index]?.keepData === true : user !== undefined && isKept(user);
+  for (const { path, device, owner, user, fs } of usesOf(scheme)) {
+    const userKept = fs ? fs.keepData : user !== undefined && isKept(user);
     if (isKept(device) && !userKept) {
       const field = path.replace(/\.(?:device|devices\[\d+\]|spares\[\d+\])$/, ".keep_data");
       report(

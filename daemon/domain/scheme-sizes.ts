@@ -1,8 +1,9 @@
 // Whether the sizes of a scheme say one thing each, and can be true together.
 import type { SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import type { SizeWish } from "./divide.ts";
 import type { Report } from "./scheme-check.ts";
-import { formatBytes, mib, parseBytes, parseSize } from "./size.ts";
+import { mib, parseBytes, parseSize, type Size } from "./size.ts";
 
 type Wish = SizeWish & { path: string };
 
@@ -35,7 +36,7 @@ export function checkSizes(scheme: SchemeSpec, report: Report): void {
     const plain = own.filter(({ type }) => type !== "thin");
     checkShared(plain, `volume group ${name}`, report);
     // The volumes of a thin pool share nothing: each may promise all of it.
-    for (const thin of own.filter(({ type }) => type === "thin")) checkOne(thin, report);
+    for (const thin of own.filter(({ type }) => type === "thin")) checkThin(thin, report);
   }
 }
 
@@ -81,14 +82,33 @@ function checkOne({ path, size, byRam, min, max }: Wish, report: Report): void {
     if (before !== undefined && own !== undefined && own <= before)
       report(`${path}.by_ram[${i}].up_to`, "is not more than in the row before");
   });
-  const [low, high] = [parseBytes(min), parseBytes(max)];
-  if (low !== undefined && high !== undefined && low > high)
-    report(`${path}.max`, `is less than min, ${min}`);
+  if (isLess(parseSize(max), parseSize(min))) report(`${path}.max`, `is less than min, ${min}`);
 }
+
+/** Whether it is less on every machine: shares of different things, and bytes, can be compared on one only. */
+function isLess(a: Size | undefined, b: Size | undefined): boolean {
+  if (a?.kind === "bytes" && b?.kind === "bytes") return a.bytes < b.bytes;
+  if (a?.kind === "share" && b?.kind === "share") return a.parts * b.whole < b.parts * a.whole;
+  if (a?.kind === "memory" && b?.kind === "memory") return a.parts * b.whole < b.parts * a.whole;
+  return false;
+}
+
+function checkThin(wish: Wish, report: Report): void {
+  checkOne(wish, report);
+  const message =
+    "is a share of the pool or so many bytes for a thin volume, such as 100% or 20 GiB; nothing remains of a pool";
+  if (wish.size === "remaining") report(`${wish.path}.size`, message);
+  wish.byRam.forEach(({ size }, i) => {
+    if (size === "remaining") report(`${wish.path}.by_ram[${i}].size`, message);
+  });
+}
+
+/** Shares are added in these, so that those of an exact sum are never said to be more. */
+const shareUnits = 10n ** 12n;
 
 /** Sizes that share one disk or volume group. */
 function checkShared(wishes: Wish[], whole: string, report: Report): void {
-  let percent = 0;
+  let shares = 0n;
   const remaining: Wish[] = [];
   for (const wish of wishes) {
     checkOne(wish, report);
@@ -101,9 +121,11 @@ function checkShared(wishes: Wish[], whole: string, report: Report): void {
       } else if (size) {
         if (size.parts === 0n) report(path, "is nothing; give it a size");
         if (size.kind === "memory" || wish.byRam.length) continue;
-        percent += (Number(size.parts) * 100) / Number(size.whole);
-        if (percent > 100)
+        shares += (size.parts * shareUnits) / size.whole;
+        if (shares > shareUnits) {
+          const percent = Number(shares) / Number(shareUnits / 100n);
           report(path, `with this the shares of ${whole} add up to ${percent}%; make them 100% or less`);
+        }
       }
     }
   }

@@ -5,7 +5,7 @@ import { SecretRecordSchema } from "../../proto/gen/muster/v1/record_pb.ts";
 import { planCluster } from "./plan.ts";
 import { applyTo, manifests, planState } from "./plan-fixture.ts";
 import { usersOf } from "./removal.ts";
-import { isTypable } from "./secret-use.ts";
+import { isTypable, secretFaults } from "./secret-use.ts";
 
 /** The demo cluster, whose volume of / and that of /data lie in LUKS. */
 const encrypted = manifests.replace(
@@ -19,12 +19,15 @@ fss:
   - {device: luks/more, type: ext4, mount: /data}`,
 );
 
-function planned(secrets: Record<string, boolean>): {
+function planned(
+  secrets: Record<string, boolean>,
+  texts = encrypted,
+): {
   faults: string[];
   state: ReturnType<typeof planState>;
 } {
   const state = planState();
-  expect(applyTo(state, encrypted)).toEqual([]);
+  expect(applyTo(state, texts)).toEqual([]);
   for (const [name, typable] of Object.entries(secrets)) {
     state.apply({ secret: create(SecretRecordSchema, { secret: { name, typable } }) });
   }
@@ -52,6 +55,21 @@ it("is refused if the machine would ask for what nobody can type; a key file has
   expect(faults[0]).toMatch(
     /^n1: scheme raid1-lvm: luks safe holds \/.*root-key is asked for on the console/,
   );
+});
+
+it("is refused as well if only the second of several operating systems would ask for it", () => {
+  const two = encrypted
+    .replace("size: 3 GiB}", "size: 1 GiB}, {name: plain, vg: vg0, size: 2 GiB}")
+    .replace("type: ext4, mount: /data}", "type: ext4, mount: /, os: [b]}")
+    .replace(
+      "{device: luks/safe, type: ext4, mount: /}",
+      "{device: luks/safe, type: ext4, mount: /data}\n  - {device: lv/vg0/plain, type: ext4, mount: /, os: [a]}",
+    );
+  const { state } = planned({ "root-key": true, "data-key": false }, two);
+  const scheme = state.scheme("raid1-lvm");
+  expect(scheme && secretFaults(state, scheme)).toEqual([
+    expect.stringContaining("luks more holds /, so its secret data-key is asked for on the console"),
+  ]);
 });
 
 it("keeps the secret that a stored scheme names from being deleted", () => {

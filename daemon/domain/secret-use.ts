@@ -16,8 +16,9 @@ export function isTypable(content: Uint8Array): boolean {
 
 /** Why the secrets that a scheme names do not do; empty if they do. */
 export function secretFaults(state: State, scheme: SchemeSpec): string[] {
-  const root = scheme.fss.find(({ mount }) => mount === "/");
-  const belowRoot = root ? withFoundations(scheme, root.device) : new Set<string>();
+  // Each of several operating systems has its own.
+  const roots = scheme.fss.filter(({ mount }) => mount === "/");
+  const belowRoot = new Set(roots.flatMap(({ device }) => [...withFoundations(scheme, device)]));
   return scheme.luks.flatMap(({ name, secret }) => {
     const device = `scheme ${scheme.name}: luks ${name}`;
     const stored = state.secrets.get(secret)?.secret;

@@ -1,6 +1,6 @@
 // What is destroyed on a disk of a plan may also lie on disks that are in no plan: an array or a volume group of
 // both. A protected disk is never harmed that way, and any other not without a warning.
-import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
+import type { Disk, DiskContent } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { type ChosenDisk, describeDisk, isProtected } from "./disk-choice.ts";
 import { volumeName } from "./existing.ts";
 import type { Planning } from "./planning.ts";
@@ -16,11 +16,9 @@ export function sharedFaults(
   if (beyond.length === 0) return;
   for (const { disk } of chosen) {
     const kept = keptNames(disk, planning);
-    const lost = new Set(disk.contents.flatMap((content) => spanOf(content, kept)));
+    const lost = disk.contents.filter(({ name }) => !kept.has(name));
     for (const other of beyond) {
-      const shared = [...new Set(other.contents.flatMap((content) => spanOf(content, new Set())))].filter(
-        (name) => lost.has(name),
-      );
+      const shared = spansAcross(lost, other.contents);
       if (shared.length === 0) continue;
       const what = `${shared.join(", ")} of ${describeDisk(disk)} also lies on ${describeDisk(other)}`;
       if (isProtected(other, protectedDisks)) {
@@ -32,15 +30,12 @@ export function sharedFaults(
 
 /** What lies on both disks: arrays, volume groups, and file systems of several devices. */
 export function contentsAcross(disk: Disk, other: Disk): string[] {
-  const namesOn = ({ contents }: Disk) => [
-    ...contents.flatMap((content) => spanOf(content, new Set())),
-    // Also while it does not run.
-    ...contents.flatMap(({ fsType, uuid }) =>
-      uuid && memberTypes.has(fsType) ? `${memberTypes.get(fsType)} ${uuid}` : [],
-    ),
-  ];
-  const there = new Set(namesOn(other));
-  return [...new Set(namesOn(disk))].filter((name) => there.has(name));
+  return spansAcross(disk.contents, other.contents);
+}
+
+function spansAcross(contents: DiskContent[], others: DiskContent[]): string[] {
+  const there = new Set(others.flatMap(spansOf));
+  return [...new Set(contents.flatMap(spansOf))].filter((name) => there.has(name));
 }
 
 /** The same uuid on every part of one. */
@@ -50,12 +45,15 @@ const memberTypes = new Map([
   ["zfs_member", "ZFS pool"],
 ]);
 
-/** An array by its name, a volume by its group. */
-function spanOf({ name, type }: { name: string; type: string }, kept: ReadonlySet<string>): string[] {
-  if (kept.has(name)) return [];
-  if (/^raid\d|^linear$/.test(type)) return [name];
+/** An array by its name, a volume by its group, and what does not run by the uuid of its parts. */
+function spansOf({ name, type, fsType, uuid }: DiskContent): string[] {
+  const spans: string[] = [];
+  if (/^raid\d|^linear$/.test(type)) spans.push(name);
   const volume = type === "lvm" ? volumeName(name) : undefined;
-  return volume ? [`volume group ${volume.vg}`] : [];
+  if (volume) spans.push(`volume group ${volume.vg}`);
+  const member = memberTypes.get(fsType);
+  if (member && uuid) spans.push(`${member} ${uuid}`);
+  return spans;
 }
 
 function keptNames(disk: Disk, planning: Planning): Set<string> {

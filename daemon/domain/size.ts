@@ -14,7 +14,6 @@ export const gib = 1024n * mib;
 export const tib = 1024n * gib;
 
 const units: Record<string, bigint> = { B: 1n, KiB: kib, MiB: mib, GiB: gib, TiB: tib };
-const largestFirst = Object.entries(units).reverse();
 
 /** "512 MiB", "1.5GiB", "20%", "200% of RAM" or "remaining"; undefined if it is none of them. */
 export function parseSize(text: string): Size | undefined {
@@ -33,17 +32,6 @@ export function parseSize(text: string): Size | undefined {
 export function parseBytes(text: string): bigint | undefined {
   const size = parseSize(text);
   return size?.kind === "bytes" ? size.bytes : undefined;
-}
-
-/** For people: "512 MiB", "3.6 GiB". Never more than there is: digits are cut, not rounded. */
-export function formatBytes(bytes: bigint | number): string {
-  const exact = BigInt(bytes);
-  for (const [name, unit] of largestFirst) {
-    if (exact < unit || unit === 1n) continue;
-    const tenths = (exact * 10n) / unit;
-    return tenths % 10n === 0n ? `${tenths / 10n} ${name}` : `${tenths / 10n}.${tenths % 10n} ${name}`;
-  }
-  return `${exact} B`;
 }
 
 export function roundUp(bytes: bigint, unit: bigint): bigint {

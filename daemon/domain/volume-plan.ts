@@ -10,10 +10,11 @@ import {
   PlannedVgSchema,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Lv, SchemeSpec, Vg } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { extentBytes, physicalVolumeRoom } from "./array-size.ts";
 import { type Cost, divide, type Frame } from "./divide.ts";
 import type { Planning } from "./planning.ts";
-import { formatBytes, mib, most, parseBytes, roundDown, roundUp } from "./size.ts";
+import { least, mib, most, parseBytes, roundDown, roundUp } from "./size.ts";
 
 type Room = { device: string; free: bigint };
 /** A group while it is planned. */
@@ -85,7 +86,8 @@ function planVolumes(scheme: SchemeSpec, group: Group, planning: Planning): void
   if (!divided.ok) planning.refuse(`volume group ${group.vg.name}: ${divided.message}`);
   made.forEach((lv, i) => {
     const size = divided.ok ? (divided.sizes[i] ?? 0n) : 0n;
-    planning.sizes.set(`lv/${lv.vg}/${lv.name}`, roundDown(size, extentBytes * BigInt(stripesOf(lv, group))));
+    // Its cost is that of whole stripes: what was asked for is not cut.
+    planning.sizes.set(`lv/${lv.vg}/${lv.name}`, roundUp(size, extentBytes * BigInt(stripesOf(lv, group))));
   });
   for (const pool of own.filter(({ type }) => type === "thin_pool")) sizeThin(own, pool, planning);
   const order = [...own].sort((a, b) => (turn[a.type || "linear"] ?? 2) - (turn[b.type || "linear"] ?? 2));
@@ -145,7 +147,9 @@ function placeVolume(lv: PlannedLv, group: Group, planning: Planning): string[] 
     return [];
   }
   if (chosen.length < count) {
-    planning.refuse(`${what} needs ${count} physical volumes, and ${lv.vg} has ${group.rooms.length}`);
+    planning.refuse(
+      `${what} needs ${count} physical volumes, and ${lv.vg} has ${group.rooms.length}; give the group more devices, or the volume fewer ${lv.mirrors ? "mirrors" : "stripes"}`,
+    );
     return [];
   }
   const short = chosen.find(({ free }) => free < each);
@@ -191,9 +195,15 @@ function costOf(lv: Lv, group: Group): Cost {
   }
 }
 
-/** 64 bytes for each chunk; larger chunks where that would be more than 128 MiB. */
+const mostPoolMetadata = 128n * mib;
+
+/**
+ * 64 bytes for each chunk of 64 KiB, and chunks that are larger where that would be more than 128 MiB. The metadata
+ * is not made smaller with them: a larger pool must never cost less.
+ */
 function poolMetadata(size: bigint): { chunkBytes: bigint; metadataBytes: bigint } {
   let chunkBytes = 64n * 1024n;
-  while ((size / chunkBytes) * 64n > 128n * mib) chunkBytes *= 2n;
-  return { chunkBytes, metadataBytes: most(roundUp((size / chunkBytes) * 64n, extentBytes), extentBytes) };
+  const metadata = most(roundUp((size / chunkBytes) * 64n, extentBytes), extentBytes);
+  while ((size / chunkBytes) * 64n > mostPoolMetadata) chunkBytes *= 2n;
+  return { chunkBytes, metadataBytes: least(metadata, mostPoolMetadata) };
 }

@@ -93,10 +93,10 @@ describe("the commands of a plan", () => {
     expect(commands.slice(3)).toEqual([
       "wipefs --all /dev/sda1",
       `vgchange ${scope} --activate y --monitor n vg0`,
-      `vgscan ${scope} --mknodes`,
+      "dmsetup mknodes",
       `lvremove ${scope} --yes vg0/root`,
       `vgchange ${scope} --activate y --monitor n vg0`,
-      `vgscan ${scope} --mknodes`,
+      "dmsetup mknodes",
       expect.stringMatching(/^lvcreate --yes --devices \/dev\/sda2 .* --name root /),
       "sync",
       expect.stringMatching(/^sfdisk .* --disk-id \/dev\/sda /),

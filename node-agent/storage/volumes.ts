@@ -135,7 +135,8 @@ export function activateCommands(vg: PlannedVg, devices: Devices): [string, ...s
   // Unmonitored: that is a daemon's work (dmeventd), which a ramdisk has not.
   return [
     ["vgchange", ...scope, "--activate", "y", "--monitor", "n", vg.name],
-    ["vgscan", ...scope, "--mknodes"],
+    // For volumes that were active before. Not by vgscan --mknodes, which fails where there is a thin pool.
+    ["dmsetup", "mknodes"],
   ];
 }
 

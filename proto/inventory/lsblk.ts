@@ -11,11 +11,15 @@ export type DiskExtras = {
   serials: ReadonlyMap<string, string>;
 };
 
+/** Before util-linux 2.33 lsblk writes "1" and "0", and numbers as text. */
+type Flag = boolean | string | null;
+type Count = number | string | null;
+
 type Device = {
   name: string;
   kname?: string | null;
   type: string;
-  size: number;
+  size: Count;
   model?: string | null;
   vendor?: string | null;
   serial?: string | null;
@@ -23,22 +27,24 @@ type Device = {
   hctl?: string | null;
   tran?: string | null;
   subsystems?: string | null;
-  rota?: boolean;
-  rm?: boolean;
-  ro?: boolean;
-  "log-sec"?: number;
-  "phy-sec"?: number;
+  rota?: Flag;
+  rm?: Flag;
+  ro?: Flag;
+  "log-sec"?: Count;
+  "phy-sec"?: Count;
   fstype?: string | null;
   label?: string | null;
   partlabel?: string | null;
   uuid?: string | null;
   pttype?: string | null;
-  partn?: number | null;
+  partn?: Count;
   partuuid?: string | null;
   parttype?: string | null;
   partflags?: string | null;
-  start?: number | null;
+  start?: Count;
   mountpoints?: (string | null)[];
+  /** Before util-linux 2.37: one only. */
+  mountpoint?: string | null;
   children?: Device[];
 };
 
@@ -51,7 +57,7 @@ export function parseLsblk(text: string, extras: DiskExtras, includeLoop = false
   const { blockdevices } = JSON.parse(text) as { blockdevices: Device[] };
   return blockdevices
     .filter(({ type, name, size }) => {
-      if (!size || notInstallable.test(name)) return false;
+      if (!Number(size) || notInstallable.test(name)) return false;
       return type === "disk" || (includeLoop && type === "loop");
     })
     .map((device) => diskOf(device, extras));
@@ -67,12 +73,12 @@ function diskOf(device: Device, extras: DiskExtras): Disk {
     wwn: clean(device.wwn),
     hctl: clean(device.hctl),
     tran: clean(device.tran) || transportOf(device),
-    sizeBytes: BigInt(device.size),
-    rotational: device.rota ?? false,
-    removable: device.rm ?? false,
-    readOnly: device.ro ?? false,
-    logicalSectorBytes: device["log-sec"] ?? 512,
-    physicalSectorBytes: device["phy-sec"] ?? 512,
+    sizeBytes: BigInt(device.size ?? 0),
+    rotational: isSet(device.rota),
+    removable: isSet(device.rm),
+    readOnly: isSet(device.ro),
+    logicalSectorBytes: Number(device["log-sec"] ?? 512),
+    physicalSectorBytes: Number(device["phy-sec"] ?? 512),
     byId: extras.byId.get(name) ?? [],
     byPath: extras.byPath.get(name) ?? [],
     contents: contentsOf(device),
@@ -107,7 +113,7 @@ function contentOf(device: Device, parent: string): Content {
   return {
     name: device.name,
     type: device.type,
-    sizeBytes: BigInt(device.size),
+    sizeBytes: BigInt(device.size ?? 0),
     fsType: clean(device.fstype),
     label: clean(device.label) || clean(device.partlabel),
     uuid: clean(device.uuid),
@@ -121,7 +127,7 @@ function contentOf(device: Device, parent: string): Content {
 /** lsblk counts in 512 bytes, whatever the disk's sectors are, and before 2.39 leaves out the number. */
 function placeOf(device: Device): Content {
   return {
-    partNumber: device.partn ?? Number(/(\d+)$/.exec(device.kname ?? device.name)?.[1] ?? 0),
+    partNumber: Number(device.partn ?? /(\d+)$/.exec(device.kname ?? device.name)?.[1] ?? 0),
     startBytes: BigInt(device.start ?? 0) * 512n,
     partType: clean(device.parttype),
     partName: clean(device.partlabel),
@@ -136,8 +142,12 @@ function isMounted(device: Device, wanted: (point: string) => boolean): boolean 
   );
 }
 
-function mountPoints(device: Device): string[] {
-  return (device.mountpoints ?? []).filter((point) => point !== null);
+function mountPoints({ mountpoints, mountpoint }: Device): string[] {
+  return (mountpoints ?? [mountpoint]).filter((point) => typeof point === "string");
+}
+
+function isSet(flag: Flag | undefined): boolean {
+  return flag === true || flag === "1";
 }
 
 function transportOf({ subsystems }: Device): string {

@@ -1,6 +1,6 @@
 // The disks of a plan, or of every node of a fleet, to scale, as an SVG that needs nothing else to be shown.
 import type { DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
-import { bytesText } from "./bytes.ts";
+import { formatBytes } from "./bytes.ts";
 import { clean } from "./clean.ts";
 import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
 import type { NodeDisks } from "./loss-table.ts";
@@ -59,7 +59,7 @@ export function fleetSvg(nodes: NodeDisks[]): string {
 
 function drawDisk({ title, size, before, after }: DiskPicture, top: number): string[] {
   return [
-    text(10, top + 14, `${title}, ${bytesText(size)}`, "#111827", 'font-weight="600"'),
+    text(10, top + 14, `${title}, ${formatBytes(size)}`, "#111827", 'font-weight="600"'),
     text(10, top + 46, "before", "#374151"),
     ...drawBar(before, size, top + 24),
     text(10, top + 88, "after", "#374151"),
@@ -83,7 +83,7 @@ function drawSegment({ label, size, fate }: Segment, from: number, to: number, t
   // What is too small to be seen to scale is a line.
   const wide = Math.max(to - from, 2);
   const { fill, text: ink } = colours[fate];
-  const caption = `${label} ${bytesText(size)}`;
+  const caption = `${label} ${formatBytes(size)}`;
   const shown = [caption, label, label.split(" ")[0] ?? ""].find((one) => one.length * 7.2 < wide - 8);
   const words = shown ? text(from + 5, top + 22, shown, ink) : "";
   return `<g><title>${escapeXml(caption)}</title><rect x="${round(from)}" y="${top}" width="${round(wide)}" height="${barHeight}" fill="${fill}" stroke="#ffffff"/>${words}</g>`;

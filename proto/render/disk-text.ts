@@ -1,6 +1,6 @@
 // The disks of a plan to scale, in plain text: each disk before and after, and what it means in numbers.
 import { DiskAction, type DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
-import { bytesText } from "./bytes.ts";
+import { formatBytes } from "./bytes.ts";
 import { clean } from "./clean.ts";
 import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
 import { alignColumns, wrapText } from "./text-columns.ts";
@@ -25,7 +25,7 @@ function drawDisk(picture: DiskPicture, width: number): string[] {
   const rows = (when: string, segments: Segment[]) =>
     segments
       .filter(({ fate }) => fate !== "free")
-      .map(({ label, size, fate }) => [when, label, bytesText(size), words[fate]]);
+      .map(({ label, size, fate }) => [when, label, formatBytes(size), words[fate]]);
   const all = [...rows("before", picture.before), ...rows("after", picture.after)];
   return [...diskBars(picture, width), ...alignColumns(all).map((line) => `  ${line}`)];
 }
@@ -37,7 +37,7 @@ export const barLegend = `${fill.destroyed} destroyed   ${fill.kept} stays   ${f
 export function diskBars({ title, size, before, after }: DiskPicture, width: number): string[] {
   const room = Math.max(20, width - "  before ".length);
   return [
-    ...wrapText(`${title}, ${bytesText(size)}`, width, "  "),
+    ...wrapText(`${title}, ${formatBytes(size)}`, width, "  "),
     `  before ${bar(before, size, room)}`,
     `  after  ${bar(after, size, room)}`,
   ];
@@ -87,25 +87,25 @@ function devicesAbove(plan: DiskPlan): string[] {
   return alignColumns([
     ...plan.mds.map(({ name, level, devices, spares, sizeBytes, action }) => [
       `md/${name}`,
-      bytesText(sizeBytes),
+      formatBytes(sizeBytes),
       fate(action),
       `RAID${level} of ${devices.join(", ")}${spares.length ? `, spare ${spares.join(", ")}` : ""}`,
     ]),
     ...plan.luks.map(({ name, device, sizeBytes, action }) => [
       `luks/${name}`,
-      bytesText(sizeBytes),
+      formatBytes(sizeBytes),
       fate(action),
       `encrypted ${device}`,
     ]),
     ...plan.vgs.map(({ name, devices, sizeBytes, action }) => [
       `vg/${name}`,
-      bytesText(sizeBytes),
+      formatBytes(sizeBytes),
       fate(action),
       `volume group on ${devices.join(", ")}`,
     ]),
     ...plan.lvs.map(({ name, vg, sizeBytes, type, action }) => [
       `lv/${vg}/${name}`,
-      bytesText(sizeBytes),
+      formatBytes(sizeBytes),
       fate(action),
       `${(type || "linear").replace("_", " ")} volume`,
     ]),

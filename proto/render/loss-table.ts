@@ -1,6 +1,6 @@
 // What is destroyed where, for a whole fleet: a row for each disk of each node.
 import type { DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
-import { bytesText } from "./bytes.ts";
+import { formatBytes } from "./bytes.ts";
 import { clean } from "./clean.ts";
 import { alignColumns, wrapText } from "./text-columns.ts";
 
@@ -50,7 +50,7 @@ function lossRows(nodes: NodeDisks[]): string[][] {
         node,
         disk.lastName,
         disk.serial || disk.wwn,
-        bytesText(disk.sizeBytes),
+        formatBytes(disk.sizeBytes),
         disk.destroys.join("; ") || "nothing",
         disk.keeps.join("; "),
       ].map(clean),

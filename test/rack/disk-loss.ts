@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Node, PowerAction } from "../../proto/gen/muster/v1/node_pb.ts";
 import { run } from "./command.ts";
 import { diskSize, type OneMachine } from "./one-machine.ts";
+import { askQmp } from "./qmp.ts";
 import { processBook } from "./rack.ts";
 
 const bootLimitMs = 8 * 60_000;
@@ -16,12 +17,16 @@ export async function replaceDisk(world: OneMachine, index: number): Promise<voi
   rmSync(file);
   await run(["qemu-img", "create", "-q", "-f", "qcow2", file, diskSize]);
   await pullPlug(world);
+  const { operator, machine } = world;
+  await operator.nodes.setNodePower({ name: machine.name, action: PowerAction.ON }, { timeoutMs: 30_000 });
 }
 
 /** Pulls the plug, takes the disk out, and switches the machine on. */
 export async function removeDisk(world: OneMachine, index: number): Promise<void> {
   world.removeDisk(diskAt(world, index).id);
   await pullPlug(world);
+  // Not by the node's power driver, which sets the boot order and misses the disk.
+  await askQmp(world.machine.rackSocket, "cont");
 }
 
 export async function untilNode(world: OneMachine, isReached: (node: Node) => boolean): Promise<Node> {
@@ -49,10 +54,9 @@ function diskAt({ machine }: OneMachine, index: number) {
   return disk;
 }
 
-async function pullPlug({ machine, operator, stateDir }: OneMachine): Promise<void> {
+async function pullPlug({ machine, stateDir }: OneMachine): Promise<void> {
   const record = processBook(stateDir).get(machine.name);
   if (!record) throw new Error(`${machine.name} is not on record`);
   process.kill(record.pid, "SIGKILL");
   await sleep(standByMs);
-  await operator.nodes.setNodePower({ name: machine.name, action: PowerAction.ON }, { timeoutMs: 30_000 });
 }

@@ -1,5 +1,5 @@
 // Bareon's "simple" data: parteds, mds, pvs, vgs, lvs and fss as its objects write themselves. Sizes are in MiB.
-
+import type { Parted } from "../../../proto/gen/muster/v1/manifest_pb.ts";
 import { hintsForPath, mebibytes, SchemeBuilder } from "./builder.ts";
 import type { Converter } from "./converter.ts";
 import type { Raw } from "./raw.ts";
@@ -34,44 +34,41 @@ function convertParted(raw: Raw, builder: SchemeBuilder): void {
     // Bareon's flag is what Muster finds out by itself where there is a partition for it.
     bootloader: raw.field("install_bootloader").flag() ? "install" : "none",
   });
-  for (const partition of raw.field("partitions").items()) {
-    partition.knows(
-      "name",
-      "count",
-      "device",
-      "begin",
-      "end",
-      "partition_type",
-      "flags",
-      "guid",
-      "configdrive",
-      "keep_data",
-    );
-    const name = partition.field("name").text();
-    const type = partition.field("partition_type").text("primary");
-    const given = partition.field("flags").items();
-    for (const flag of given) {
-      if (!flags.includes(flag.text()))
-        flag.refuse(`there is no such flag; it is one of ${flags.join(", ")}`);
-    }
-    const extended = type === "extended";
-    const guid = partition.field("guid").text();
-    const kept = partition.field("keep_data").flag();
-    builder.addPartition(parted, name, name || `${device}-extended`, {
-      count: partition.field("count").number(),
-      ...(extended
-        ? {}
-        : {
-            begin: mebibytes(partition.field("begin").number()),
-            end: mebibytes(partition.field("end").number()),
-          }),
-      type: label === "msdos" ? type : "",
-      flags: given.map((flag) => flag.text()).filter((flag) => !guid || flag === "legacy_boot"),
-      guid,
-      configdrive: partition.field("configdrive").flag(),
-      keepData: kept,
-    });
+  for (const partition of raw.field("partitions").items())
+    convertPartition(partition, device, parted, builder);
+}
+
+function convertPartition(raw: Raw, device: string, parted: Parted, builder: SchemeBuilder): void {
+  raw.knows(
+    "name",
+    "count",
+    "device",
+    "begin",
+    "end",
+    "partition_type",
+    "flags",
+    "guid",
+    "configdrive",
+    "keep_data",
+  );
+  const name = raw.field("name").text();
+  const type = raw.field("partition_type").text("primary");
+  const given = raw.field("flags").items();
+  for (const flag of given) {
+    if (!flags.includes(flag.text())) flag.refuse(`there is no such flag; it is one of ${flags.join(", ")}`);
   }
+  const guid = raw.field("guid").text();
+  const begin = mebibytes(raw.field("begin").number());
+  const end = mebibytes(raw.field("end").number());
+  builder.addPartition(parted, name, name || `${device}-extended`, {
+    count: raw.field("count").number(),
+    ...(type === "extended" ? {} : { begin, end }),
+    type: parted.label === "msdos" ? type : "",
+    flags: given.map((flag) => flag.text()).filter((flag) => !guid || flag === "legacy_boot"),
+    guid,
+    configdrive: raw.field("configdrive").flag(),
+    keepData: raw.field("keep_data").flag(),
+  });
 }
 
 const levels: Record<string, number> = {

@@ -42,7 +42,7 @@ export class SchemeBuilder {
     hints: Record<string, string>,
     parted: MessageInitShape<typeof PartedSchema>,
   ): Parted {
-    const id = this.name(wanted, "-");
+    const id = this.#own(wanted, "-");
     const added = create(PartedSchema, { ...parted, disks: id });
     this.scheme.disks.push(create(DiskSelectorSchema, { id, hints }));
     this.scheme.parteds.push(added);
@@ -55,13 +55,13 @@ export class SchemeBuilder {
     wanted: string,
     partition: MessageInitShape<typeof PartitionSchema>,
   ): string {
-    const name = this.name(wanted, "-");
+    const name = this.#own(wanted, "-");
     parted.partitions.push(create(PartitionSchema, { ...partition, name }));
     return this.#called(foreign, `partition/${name}`);
   }
 
   addMd(foreign: string, wanted: string, md: MessageInitShape<typeof MdSchema>): string {
-    const name = this.name(wanted, "-");
+    const name = this.#own(wanted, "-");
     this.scheme.mds.push(create(MdSchema, { ...md, name }));
     return this.#called(foreign, `md/${name}`);
   }
@@ -80,7 +80,7 @@ export class SchemeBuilder {
   }
 
   addLuks(foreign: string, wanted: string, luks: MessageInitShape<typeof LuksSchema>): string {
-    const name = this.name(wanted, "_");
+    const name = this.#own(wanted, "_");
     this.scheme.luks.push(create(LuksSchema, { ...luks, name }));
     return this.#called(foreign, `luks/${name}`);
   }
@@ -103,21 +103,26 @@ export class SchemeBuilder {
     return device;
   }
 
-  /** A name of its own for a disk, a partition or an array: what is not allowed in one is left out. */
-  name(wanted: string, separator: "-" | "_"): string {
-    const plain = wanted
-      .toLowerCase()
-      .replace(/^\/dev\//, "")
-      .replace(/[^a-z0-9]+/g, separator)
-      .replace(/^[^a-z]+/, "")
-      .replace(/[-_]+$/, "")
-      .slice(0, 28);
-    const base = plain || "x";
+  /** A name of its own for a disk, a partition, an array or an encrypted device. */
+  #own(wanted: string, separator: "-" | "_"): string {
+    const base = plainName(wanted, separator);
     let name = base;
     for (let i = 2; this.#names.has(name); i++) name = `${base}${separator}${i}`;
     this.#names.add(name);
     return name;
   }
+}
+
+/** Without what is not allowed in a name. */
+export function plainName(wanted: string, separator: "-" | "_"): string {
+  const plain = wanted
+    .toLowerCase()
+    .replace(/^\/dev\//, "")
+    .replace(/[^a-z0-9]+/g, separator)
+    .replace(/^[^a-z]+/, "")
+    .replace(/[-_]+$/, "")
+    .slice(0, 28);
+  return plain || "x";
 }
 
 /** Hints for a disk that another tool calls by a path. */

@@ -26,6 +26,19 @@ describe("curtin", () => {
     { id: "spare", type: "disk", serial: "never-used", wipe: "superblock" },
   ];
 
+  it("names a secret after its key file alone, whatever else is called so", () => {
+    const second = [
+      { id: "secure-key", type: "lvm_partition", name: "more", volgroup: "vg", size: "1G" },
+      { id: "crypt2", type: "dm_crypt", volume: "secure-key", dm_name: "more", keyfile: "/keys/secure.key" },
+      { id: "fs-more", type: "format", fstype: "xfs", volume: "crypt2" },
+    ];
+    const renamed = config.map((action) =>
+      action.id === "md0" ? { ...action, name: "secure-key" } : action,
+    );
+    const { luks } = converted("curtin", { storage: { version: 1, config: [...renamed, ...second] } });
+    expect(luks.map(({ secret }) => secret)).toEqual(["secure-key", "secure-key"]);
+  });
+
   it("becomes the same layout", () => {
     const scheme = converted("curtin", { storage: { version: 1, config } });
     expect(places(scheme)).toEqual([

@@ -1,6 +1,6 @@
 // curtin's storage configuration, versions 1 and 2: a list of actions that refer to each other by id.
 import type { Parted } from "../../../proto/gen/muster/v1/manifest_pb.ts";
-import { hintsForPath, SchemeBuilder } from "./builder.ts";
+import { hintsForPath, plainName, SchemeBuilder } from "./builder.ts";
 import type { Converter } from "./converter.ts";
 import type { Raw } from "./raw.ts";
 
@@ -8,8 +8,6 @@ type Context = {
   builder: SchemeBuilder;
   actions: Map<string, Raw>;
   parteds: Map<string, Parted>;
-  /** Version 2 takes partitions exactly as they are written. */
-  version: number;
 };
 
 export const curtin: Converter = {
@@ -23,7 +21,7 @@ export const curtin: Converter = {
     const list = storage.field("config").items();
     if (list.length === 0) storage.field("config").refuse("is missing or empty");
     const actions = new Map(list.map((action) => [action.field("id").need(), action]));
-    const context: Context = { builder, actions, parteds: new Map(), version };
+    const context: Context = { builder, actions, parteds: new Map() };
     for (const action of list) convertAction(action, context);
     return builder.finish();
   },
@@ -153,27 +151,25 @@ function convertPartition(raw: Raw, context: Context): void {
   const guid = raw.field("partition_type").text();
   if (guid && msdos)
     raw.field("partition_type").refuse("the type of an msdos partition follows from its use");
-  const size = sizeOf(raw.field("size"));
+  const id = raw.field("id").text();
+  builder.addPartition(parted, id, raw.field("partition_name").text(id), {
+    count: raw.field("number").number(),
+    // An extended partition is as large as what is in it.
+    ...(type === "extended" ? {} : placeOf(raw)),
+    type: msdos ? type : "",
+    flags: converted && !guid ? [converted] : [],
+    guid: msdos ? "" : guid,
+    keepData: raw.field("preserve").flag() && isPreserved(id, context),
+  });
+}
+
+/** With an offset its exact place, else its size. */
+function placeOf(raw: Raw): { begin: string; end: string } | { size: string } {
   const offset = raw.field("offset");
-  const placed = !offset.isEmpty && type !== "extended" && size !== "remaining";
-  const begin = placed ? bytesOf(offset) : 0;
-  builder.addPartition(
-    parted,
-    raw.field("id").text(),
-    raw.field("partition_name").text(raw.field("id").text()),
-    {
-      count: raw.field("number").number(),
-      ...(type === "extended"
-        ? {}
-        : placed
-          ? { begin: `${begin} B`, end: `${begin + bytesOf(raw.field("size"))} B` }
-          : { size }),
-      type: msdos ? type : "",
-      flags: converted && !guid ? [converted] : [],
-      guid: msdos ? "" : guid,
-      keepData: raw.field("preserve").flag() && isPreserved(raw.field("id").text(), context),
-    },
-  );
+  const size = sizeOf(raw.field("size"));
+  if (offset.isEmpty || size === "remaining") return { size };
+  const begin = bytesOf(offset);
+  return { begin: `${begin} B`, end: `${begin + bytesOf(raw.field("size"))} B` };
 }
 
 /** On GPT it is an ESP if a vfat lies on it, and else says nothing that GRUB needs. */
@@ -268,7 +264,7 @@ function convertCrypt(raw: Raw, context: Context): void {
   builder.addLuks(id, raw.field("dm_name").text(id), {
     device: builder.device(raw.field("volume")),
     // The secret is called like the file.
-    secret: builder.name(file.split("/").at(-1) || id, "-"),
+    secret: plainName(file.split("/").at(-1) || id, "-"),
     keepData: raw.field("preserve").flag() && isPreserved(id, context),
   });
 }

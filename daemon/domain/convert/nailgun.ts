@@ -5,7 +5,9 @@ import { hintsForPath, mebibytes, SchemeBuilder } from "./builder.ts";
 import type { Converter } from "./converter.ts";
 import type { Raw } from "./raw.ts";
 
-type Group = { devices: string[]; raw: Raw };
+/** Physical volumes by their group. */
+type Groups = Map<string, string[]>;
+/** Members by the mount point of their array, and the volume that named it first. */
 type Arrays = Map<string, { devices: string[]; raw: Raw }>;
 
 export const nailgun: Converter = {
@@ -16,7 +18,7 @@ export const nailgun: Converter = {
     const spaces = spacesOf(whole);
     if (spaces.isEmpty) spaces.refuse("is missing");
     const disks = spaces.items().filter((space) => space.field("type").text() === "disk");
-    const groups = new Map<string, Group>();
+    const groups: Groups = new Map();
     const arrays: Arrays = new Map();
     const boot = bootDisk(disks);
     const journals = journalShares(disks);
@@ -68,18 +70,22 @@ function isUsed(disk: Raw): boolean {
 }
 
 /** How many journal partitions each Ceph journal volume is cut into. */
-function journalShares(disks: Raw[]): { each: number; left: number } {
+function journalShares(disks: Raw[]): Journals {
   const count = (name: string) =>
     disks.flatMap(volumesOf).filter((volume) => volume.field("name").text() === name).length;
   const [osds, volumes] = [count("ceph"), count("cephjournal")];
   return { each: volumes ? Math.ceil(osds / volumes) : 0, left: osds };
 }
 
+type Journals = { each: number; left: number };
+/** A partition of the disk at hand; its device in the scheme. */
+type AddPartition = (wanted: string, partition: Parameters<SchemeBuilder["addPartition"]>[3]) => string;
+
 function convertDisk(
   disk: Raw,
   isBoot: boolean,
-  journals: { each: number; left: number },
-  groups: Map<string, Group>,
+  journals: Journals,
+  groups: Groups,
   arrays: Arrays,
   builder: SchemeBuilder,
 ): void {
@@ -87,7 +93,7 @@ function convertDisk(
   if (!isUsed(disk)) return;
   const name = disk.field("name").need();
   const parted = builder.addDisk(name, hintsOf(disk), { label: "gpt" });
-  const add = (wanted: string, partition: Parameters<SchemeBuilder["addPartition"]>[3]) =>
+  const add: AddPartition = (wanted, partition) =>
     builder.addPartition(parted, `${name} ${parted.partitions.length}`, `${name}-${wanted}`, partition);
   add("bios", { size: mebibytes(24), flags: ["bios_grub"] });
   // Nailgun leaves it empty, for a later ESP.
@@ -105,43 +111,53 @@ function convertDisk(
       "partition_guid",
       "keep_data",
     );
-    const type = volume.field("type").text();
-    const size = mebibytes(volume.field("size").number());
-    const mount = volume.field("mount").text();
-    const keepData = volume.field("keep_data").flag();
     const guid = volume.field("partition_guid").text();
-    const label = volume.field("name").text() || mount.replaceAll("/", "") || type;
-    if (volume.field("name").text() === "cephjournal") {
-      addJournals(volume, journals, (journal, each) => add(`journal${journal}`, { size: each, guid }));
-      continue;
-    }
-    switch (type) {
-      case "boot":
-      case "lvm_meta_pool":
-        break;
-      case "pv":
-        addPv(volume, add(label, { size, keepData, flags: ["lvm"] }), groups, builder);
-        break;
-      case "partition":
-        if (mount !== "/boot" || isBoot)
-          addFs(volume, add(mount === "/boot" ? "boot" : label, { size, keepData, guid }), "xfs", builder);
-        break;
-      case "raid":
-        if (mount === "/boot") {
-          if (isBoot) addFs(volume, add("boot", { size, keepData }), "ext2", builder);
-        } else if (mount === "" || mount === "none")
-          volume.field("mount").refuse("is missing: an array is named by it");
-        else {
-          const array = arrays.get(mount) ?? { devices: [], raw: volume };
-          array.devices.push(add(label, { size, keepData, flags: ["raid"] }));
-          arrays.set(mount, array);
-        }
-        break;
-      default:
-        volume
-          .field("type")
-          .refuse(`is pv, partition, raid, boot or lvm_meta_pool; found ${type || "nothing"}`);
-    }
+    if (volume.field("name").text() === "cephjournal")
+      addJournals(volume, journals, (journal, size) => add(`journal${journal}`, { size, guid }));
+    else convertVolume(volume, isBoot, add, groups, arrays, builder);
+  }
+}
+
+function convertVolume(
+  volume: Raw,
+  isBoot: boolean,
+  add: AddPartition,
+  groups: Groups,
+  arrays: Arrays,
+  builder: SchemeBuilder,
+): void {
+  const type = volume.field("type").text();
+  const size = mebibytes(volume.field("size").number());
+  const mount = volume.field("mount").text();
+  const keepData = volume.field("keep_data").flag();
+  const guid = volume.field("partition_guid").text();
+  const label = volume.field("name").text() || mount.replaceAll("/", "") || type;
+  switch (type) {
+    case "boot":
+    case "lvm_meta_pool":
+      break;
+    case "pv":
+      addPv(volume, add(label, { size, keepData, flags: ["lvm"] }), groups, builder);
+      break;
+    case "partition":
+      if (mount !== "/boot" || isBoot)
+        addFs(volume, add(mount === "/boot" ? "boot" : label, { size, keepData, guid }), "xfs", builder);
+      break;
+    case "raid":
+      if (mount === "/boot") {
+        if (isBoot) addFs(volume, add("boot", { size, keepData }), "ext2", builder);
+      } else if (mount === "" || mount === "none")
+        volume.field("mount").refuse("is missing: an array is named by it");
+      else {
+        const array = arrays.get(mount) ?? { devices: [], raw: volume };
+        array.devices.push(add(label, { size, keepData, flags: ["raid"] }));
+        arrays.set(mount, array);
+      }
+      break;
+    default:
+      volume
+        .field("type")
+        .refuse(`is pv, partition, raid, boot or lvm_meta_pool; found ${type || "nothing"}`);
   }
 }
 
@@ -160,11 +176,7 @@ function hintsOf(disk: Raw): Record<string, string> {
 }
 
 /** At most 10 GiB for a journal. */
-function addJournals(
-  volume: Raw,
-  journals: { each: number; left: number },
-  add: (journal: number, size: string) => void,
-): void {
+function addJournals(volume: Raw, journals: Journals, add: (journal: number, size: string) => void): void {
   const { each } = journals;
   if (each === 0) {
     volume.refuse("is a Ceph journal, but no disk has a volume `ceph` that it could be for");
@@ -177,34 +189,31 @@ function addJournals(
 }
 
 /** Nailgun counts 64 MiB of each physical volume for two copies of the metadata. */
-function addPv(volume: Raw, device: string, groups: Map<string, Group>, builder: SchemeBuilder): void {
+function addPv(volume: Raw, device: string, groups: Groups, builder: SchemeBuilder): void {
   const vg = volume.field("vg").need();
   const meta = volume.field("lvm_meta_size").number(64);
   if (meta < 10) volume.field("lvm_meta_size").refuse("is too small: 10 MiB at least");
-  const group = groups.get(vg) ?? { devices: [], raw: volume.field("vg") };
-  group.devices.push(device);
-  groups.set(vg, group);
+  groups.set(vg, [...(groups.get(vg) ?? []), device]);
   builder.addPv({ device, metadataSize: mebibytes(Math.floor((meta - 8) / 2)), metadataCopies: 2 });
 }
 
 function addArray(mount: string, devices: string[], raw: Raw, builder: SchemeBuilder): void {
   const name = mount === "/" ? "root" : mount;
-  const level = devices.length > 1 ? 1 : -1;
-  if (level < 0) raw.refuse(`the array for ${mount} has one member only`);
+  if (devices.length < 2) raw.refuse(`the array for ${mount} has one member only`);
   addFs(raw, builder.addMd(mount, name, { level: 1, devices }), "xfs", builder);
 }
 
-function convertVg(space: Raw, groups: Map<string, Group>, builder: SchemeBuilder): void {
+function convertVg(space: Raw, groups: Groups, builder: SchemeBuilder): void {
   space.knows("type", "id", "label", "min_size", "_allocate_size", "volumes", "size");
   const name = space.field("id").need();
   const volumes = volumesOf(space);
-  const group = groups.get(name);
-  if (!group) {
+  const devices = groups.get(name);
+  if (!devices) {
     if (volumes.length) space.field("id").refuse(`no disk has a pv for the group ${name}`);
     return;
   }
   groups.delete(name);
-  builder.addVg({ name, devices: group.devices });
+  builder.addVg({ name, devices });
   for (const volume of volumes) {
     volume.knows("type", "name", "size", "mount", "file_system", "disk_label", "keep_data");
     if (volume.field("type").text() !== "lv") volume.field("type").refuse("is lv in a group");

@@ -1,7 +1,7 @@
 // Check `database-size`: all records are in memory too, so a database that grows is noticed here first.
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { formatBytes } from "../../domain/size.ts";
+import { formatBytes } from "../../../proto/render/bytes.ts";
 import { type Check, ok, warning } from "./check.ts";
 
 const limitBytes = 2 * 1024 ** 3;

@@ -1,7 +1,7 @@
 // Check `disk-space`: room for the database, without which the daemon ends, and for images and logs.
 import { stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { formatBytes } from "../../domain/size.ts";
+import { formatBytes } from "../../../proto/render/bytes.ts";
 import { type Check, fault, ok, type Verdict, warning } from "./check.ts";
 
 const mib = 1 << 20;

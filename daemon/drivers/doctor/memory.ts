@@ -1,6 +1,6 @@
 // Check `memory`: what is left for the daemon, in this machine or in the limits that it runs in.
 
-import { formatBytes } from "../../domain/size.ts";
+import { formatBytes } from "../../../proto/render/bytes.ts";
 import { type Check, fault, ok, type Verdict, warning } from "./check.ts";
 
 const mib = 1 << 20;
