@@ -26,7 +26,9 @@ export function freshStateDirectory(): string {
     );
   }
   writeFileSync(marker, markerText);
-  // With what says how far the database had come: without its database that means a loss.
-  for (const gone of [database, `${database}.revision`]) rmSync(gone, { recursive: true, force: true });
+  // With what says how far the database had come: without its database that means a loss. And with the logs of its
+  // deployments, as those to come have the same names.
+  for (const gone of [database, `${database}.revision`, path.join(stateDir, "logs")])
+    rmSync(gone, { recursive: true, force: true });
   return stateDir;
 }
