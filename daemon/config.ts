@@ -2,6 +2,7 @@
 import { isIP, isIPv4 } from "node:net";
 import { networkInterfaces } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { parseBytes } from "./domain/size.ts";
 import { exitCodeHelp } from "./state/errors.ts";
 
 const exitCodes = `
@@ -18,6 +19,13 @@ export type DaemonConfig = {
   httpPort: number;
   enrollPort: number;
   agentPort: number;
+  /** Images, by gRPC and by HTTP. */
+  deliveryPort: number;
+  deliveryHttpPort: number;
+  /** Bytes per second; what is absent is not limited. */
+  imageRate?: number;
+  imageRateRack?: number;
+  imageRateNode?: number;
   /** Serve DHCP and TFTP on this interface. */
   bootInterface: string | undefined;
   bootRange: { first: string; last: string } | undefined;
@@ -25,6 +33,8 @@ export type DaemonConfig = {
   /** IPv6 prefix of that interface: iPXE waits 13 s for a router where nobody advertises one. */
   bootPrefix6: string | undefined;
   unknownMachines: "discover" | "ignore";
+  /** Bytes that the image store may hold; 0 is no limit. */
+  imageQuota: number;
   /** Tell tools on the operators' socket the schema of the API. */
   reflection: boolean;
 };
@@ -38,8 +48,14 @@ export function readConfig(argv: string[], env: NodeJS.ProcessEnv): DaemonConfig
     .option("--http-port <port>", "kernel, ramdisk and iPXE scripts", port, 8080)
     .option("--enroll-port <port>", "nodes that want to join", port, 8081)
     .option("--agent-port <port>", "agents of nodes that have joined", port, 8082)
+    .option("--delivery-port <port>", "images for agents, by gRPC", port, 8083)
+    .option("--delivery-http-port <port>", "images for agents, by HTTP", port, 8084)
+    .option("--image-rate <rate>", "limit for all images together, such as 1GiB/s", rate)
+    .option("--image-rate-rack <rate>", "limit for the nodes with the same label `rack`", rate)
+    .option("--image-rate-node <rate>", "limit for one node", rate)
     .option("--boot-interface <name>", "serve DHCP and TFTP on this interface")
     .option("--boot-range <from-to>", "addresses to give out, such as 10.0.0.100-10.0.0.200", range)
+    .option("--image-quota <size>", "what the image store may hold, such as 50GiB; 0 is no limit", size, 0)
     .addOption(
       new Option("--unknown-machines <policy>", "what machines get that nobody declared")
         .choices(["discover", "ignore"])
@@ -101,6 +117,21 @@ function port(text: string): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 0 && value < 65536) return value;
   throw new InvalidArgumentError("a port is a number from 0 to 65535");
+}
+
+function size(text: string): number {
+  const bytes = text === "0" ? 0n : parseBytes(text);
+  if (bytes !== undefined) return Number(bytes);
+  throw new InvalidArgumentError("a size is a number with B, KiB, MiB, GiB or TiB, such as 50GiB, or 0");
+}
+
+const rateUnits: Record<string, number> = { B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30 };
+
+function rate(text: string): number {
+  const [, number = "", unit = ""] = /^(\d+(?:\.\d+)?) ?(B|KiB|MiB|GiB)\/s$/.exec(text) ?? [];
+  const value = Number(number) * (rateUnits[unit] ?? 0);
+  if (value >= 1) return value;
+  throw new InvalidArgumentError("a rate is a number with B/s, KiB/s, MiB/s or GiB/s, such as 500MiB/s");
 }
 
 function range(text: string): { first: string; last: string } {

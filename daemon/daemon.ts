@@ -5,6 +5,8 @@ import type { Logger } from "pino";
 import { JoinBundleSchema } from "../proto/gen/muster/v1/agent_pb.ts";
 import { daemonTlsName } from "../proto/rpc/wire.ts";
 import type { DaemonConfig } from "./config.ts";
+import { startDataPlane } from "./delivery/data-plane.ts";
+import type { DeliveryOptions } from "./delivery/options.ts";
 import type { Effect } from "./domain/decision.ts";
 import { bootAnswer, discover } from "./domain/join.ts";
 import type { BootPolicy } from "./domain/ports.ts";
@@ -25,6 +27,8 @@ import { openDatabase, openStateDirectory, openWitness } from "./state/open.ts";
 import { type Database, Store } from "./state/store.ts";
 
 const tickMs = 5_000;
+/** How long an agent may read nothing of the chunks that it asked for. */
+const stallMs = 60_000;
 
 export type Daemon = AsyncDisposable & {
   socketPath: string;
@@ -58,7 +62,10 @@ export async function startDaemon(
     log.error(error.message),
   );
   const failed = Promise.withResolvers<Error>();
+  const delivery = undo.use(await startDataPlane(deliveryOptions(config, ca), log));
 
+  const images = new ImageStore(join(stateDir, "images"), ca.signManifest, config.imageQuota);
+  await images.removeLeftovers();
   const hub = new WatchHub(store);
   const sessions = new Sessions();
   const power = createPowerDrivers();
@@ -74,13 +81,14 @@ export async function startDaemon(
     fatal: failed.resolve,
   });
   const context = {
+    delivery,
     engine,
     store,
     hub,
     sessions,
     progress: new ProgressBoard(),
     logs,
-    images: new ImageStore(join(stateDir, "images"), ca.signManifest),
+    images,
     secrets,
     power,
     ca,
@@ -110,6 +118,18 @@ export async function startDaemon(
       await engine.idle();
       await parts.disposeAsync();
     },
+  };
+}
+
+function deliveryOptions(config: DaemonConfig, { ticketKey }: Ca): DeliveryOptions {
+  return {
+    directory: join(config.stateDir, "images"),
+    address: config.address,
+    grpcPort: config.deliveryPort,
+    httpPort: config.deliveryHttpPort,
+    ticketKey: Buffer.from(ticketKey).toString("base64url"),
+    limits: { total: config.imageRate, rack: config.imageRateRack, node: config.imageRateNode },
+    stallMs,
   };
 }
 

@@ -60,10 +60,14 @@ export async function listen(
   undo.defer(async () => {
     await Promise.all([operators, joining, agents].map(shutDown));
   });
-  const places = { socketPath, ports: { http: config.httpPort, enroll: 0, agent: 0 } };
+  const { grpcPort, httpPort } = context.delivery;
+  const places = {
+    socketPath,
+    ports: { http: config.httpPort, enroll: 0, agent: 0, delivery: grpcPort, deliveryHttp: httpPort },
+  };
   serveOperators(operators, context, config, places, options);
   serve(joining, EnrollService, enrollService(context), options);
-  serve(agents, AgentService, agentService(context), options);
+  serve(agents, AgentService, agentService({ ...context, admit: context.delivery.admit }), options);
   const readiness = new Readiness();
   serve(operators, Health, healthService(readiness, namesOf(operatorServices)), options);
   serve(joining, Health, healthService(readiness, namesOf([EnrollService])), options);
@@ -81,12 +85,12 @@ export async function listen(
   const caPem = Buffer.from(ca.caPem);
   // The database's lock says that no other daemon has this state directory: the socket is a dead one's.
   await rm(socketPath, { force: true });
-  await bind(operators, `unix:${socketPath}`, ServerCredentials.createInsecure());
+  await bind(operators, `unix:${socketPath}`, ServerCredentials.createInsecure(), "--state-dir");
   await chmod(socketPath, 0o600);
   const tls = ServerCredentials.createSsl(null, [key], false);
-  const enrollPort = await bind(joining, `${config.address}:${config.enrollPort}`, tls);
+  const enrollPort = await bind(joining, `${config.address}:${config.enrollPort}`, tls, "--enroll-port");
   const mutual = ServerCredentials.createSsl(caPem, [key], true);
-  const agentPort = await bind(agents, `${config.address}:${config.agentPort}`, mutual);
+  const agentPort = await bind(agents, `${config.address}:${config.agentPort}`, mutual, "--agent-port");
   Object.assign(places.ports, { enroll: enrollPort, agent: agentPort });
   undo.defer(() => {
     readiness.serving = false;
@@ -128,22 +132,25 @@ function serveOperators(
   serve(server, DaemonService, daemonService(context, config, places), options);
 }
 
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
+/** `option`: which one chooses another port. */
+function bind(
+  server: Server,
+  address: string,
+  credentials: ServerCredentials,
+  option: string,
+): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, port) => {
       if (!error) resolve(port);
-      else reject(new Error(`cannot listen on ${address}: ${remedyOf(error)}`, { cause: error }));
+      else reject(new Error(`cannot listen on ${address}: ${remedyOf(error, option)}`, { cause: error }));
     });
   });
 }
 
 /** gRPC has no error codes here, only the system's messages inside its own. */
-function remedyOf({ message }: Error): string {
+function remedyOf({ message }: Error, option: string): string {
   const remedies: [RegExp, string][] = [
-    [
-      /EADDRINUSE/,
-      "the port is taken; stop what listens there, or choose another --enroll-port or --agent-port",
-    ],
+    [/EADDRINUSE/, `the port is taken; stop what listens there, or choose another ${option}`],
     [/EADDRNOTAVAIL/, "this machine has no such address; give one that it has as --address"],
     [/EACCES/, "not allowed; run the daemon as root, or choose a port above 1023"],
     [/EINVAL/, "the path of a socket has at most 107 bytes; choose a shorter --state-dir"],

@@ -186,6 +186,48 @@ describe("muster scheme plan", () => {
   });
 });
 
+describe("a scheme for an image of a whole disk", () => {
+  it("is drawn as one piece", async () => {
+    const argv = ["scheme", "plan", "-f", preset("whole-disk"), "--inventory", await oneDisk()];
+    const text = await muster(...argv);
+    expect(text).toMatch(/^ {2}after {2}\|\++ image of the whole disk \++\|$/m);
+    expect(text).toMatch(/^ {2}before {2}sda1 root ext4 +1 GiB +destroyed$/m);
+    expect(parse(await muster(...argv, "-o", "json"))).toMatchObject({
+      rootDevice: "disk/system/0",
+      disks: [{ serial: "S-sda", destroys: ['partition sda1, 1 GiB, ext4, "root", mounted at /'] }],
+    });
+  });
+
+  it("is refused with the place of the fault", async () => {
+    const disks = "disks:\n  - { id: d, count: 2 }\n";
+    const refusal = async (text: string) => {
+      const scheme = file("whole.yaml", `---\nkind: Scheme\nname: w\n${text}`);
+      const argv = ["scheme", "plan", "-f", scheme, "--inventory", await oneDisk()];
+      const error = await muster(...argv).catch((caught: unknown) => caught);
+      return String(error).replaceAll(`${dir}/`, "");
+    };
+    expect(await refusal(disks)).toBe(
+      "Refusal: whole.yaml:2:1: needs parteds and fss; or whole_disk, if the image is that of a whole disk",
+    );
+    const fss = "fss: [{ device: partition/a, type: ext4, mount: / }]\n";
+    expect(await refusal(`${disks}whole_disk: d\n${fss}`)).toContain(
+      "whole.yaml:2:1: has whole_disk, so the image brings everything that is on the disk: remove parteds,",
+    );
+    expect(await refusal(`${disks}whole_disk: d\n`)).toBe(
+      "Refusal: whole.yaml:5:21: disks[0].count: an image of a whole disk goes onto one disk; found 2",
+    );
+    expect(await refusal(`${disks}whole_disk: dd\n`)).toBe(
+      "Refusal: whole.yaml:6:13: whole_disk: there is no disk selector `dd`; did you mean `d`?",
+    );
+  });
+
+  async function oneDisk(): Promise<string> {
+    const { blockdevices } = JSON.parse(lsblk) as { blockdevices: unknown[] };
+    const one = file("one.json", JSON.stringify({ blockdevices: blockdevices.slice(0, 1) }));
+    return file("one-inventory.json", await muster("inventory", "from-lsblk", one));
+  }
+});
+
 describe("muster scheme convert", () => {
   const layout = {
     parteds: [

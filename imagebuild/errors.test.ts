@@ -35,6 +35,6 @@ test("without a daemon the image store cannot be asked", async () => {
 
 test("an image is not repaired from a directory without one", async () => {
   const error = await failure(() => repairImage("/nowhere", "debian-12", "/nowhere/image", () => {}));
-  expect(String(error)).toContain("/nowhere/image has no manifest.binpb");
+  expect(String(error)).toContain("/nowhere/image has neither manifest.binpb nor manifests");
   expect(exitCodeOf(error)).toBe(2);
 });

@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { lstat, readdir, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Range } from "./cutter.ts";
 import { runTool, type ToolOptions } from "./tools.ts";
 
 export const blockBytes = 4096;
@@ -85,29 +86,56 @@ export function fileSystemSize(usage: TreeUsage): number {
   return Math.ceil(total / 2 ** 20) * 2 ** 20;
 }
 
-/** First and last block of each run of free blocks. */
-export type BlockRange = { first: number; last: number };
-
-export async function freeBlocks(path: string, options: ToolOptions): Promise<BlockRange[]> {
-  return parseFreeBlocks(await runTool("dumpe2fs", [path], options));
+/**
+ * The ranges of bytes that the file system does not use, in order, in whole blocks of an image; those in `path`
+ * that begins at byte `offset`. Empty if nobody can say, as when its journal still has to be replayed.
+ */
+export async function unusedRanges(path: string, offset: number, options: ToolOptions): Promise<Range[]> {
+  const text = await runTool("dumpe2fs", [offset > 0 ? `${path}?offset=${offset}` : path], options);
+  return parseUnused(text, offset);
 }
 
-/** Of dumpe2fs: the lines `  Free blocks: 9345-32767, 40000` of its block groups. */
-export function parseFreeBlocks(text: string): BlockRange[] {
-  const blockSize = Number(/^Block size:\s+(\d+)$/m.exec(text)?.[1]);
-  if (blockSize !== blockBytes)
-    throw new Error(`dumpe2fs shows a block size of ${blockSize}, not ${blockBytes}`);
+/**
+ * Of dumpe2fs: the lines `  Free blocks: 9345-32767, 40000` of its block groups. `offset`: where the file system begins
+ * in the image, which need not be at a block of it: on old disks it is at sector 63.
+ */
+export function parseUnused(text: string, offset = 0): Range[] {
+  const field = (name: string) => new RegExp(`^${name}:\\s+(.*)$`, "m").exec(text)?.[1] ?? "";
+  const blockSize = Number(field("Block size"));
+  if (!(blockSize >= 1024)) throw new Error("dumpe2fs shows no block size");
+  // What is in its journal may be in blocks that the file system still shows as free.
+  if (/\bneeds_recovery\b/.test(field("Filesystem features")) || !/^clean\b/.test(field("Filesystem state")))
+    return [];
+  if (/\bbigalloc\b/.test(field("Filesystem features"))) return [];
   const groups = [...text.matchAll(/^Group \d+: /gm)].length;
   const lines = [...text.matchAll(/^ {2}Free blocks: ?(.*)$/gm)];
   if (groups === 0 || lines.length !== groups) {
     throw new Error(`dumpe2fs lists ${groups} block groups but the free blocks of ${lines.length}`);
   }
-  return lines.flatMap((line) => {
-    const ranges = (line[1] ?? "").split(",").map((range) => range.trim());
-    return ranges.filter(Boolean).map((range) => {
-      const [first = Number.NaN, last = first] = range.split("-").map(Number);
-      if (!(first <= last)) throw new Error(`dumpe2fs lists the free blocks \`${range}\`, which is no range`);
-      return { first, last };
-    });
+  const free = lines.flatMap((line) => freeInGroup(line[1] ?? "", blockSize));
+  return wholeBlocks(free.map((range) => ({ offset: offset + range.offset, size: range.size })));
+}
+
+function freeInGroup(list: string, blockSize: number): Range[] {
+  const ranges = list.split(",").map((range) => range.trim());
+  return ranges.filter(Boolean).map((range) => {
+    const [first = Number.NaN, last = first] = range.split("-").map(Number);
+    if (!(first <= last)) throw new Error(`dumpe2fs lists the free blocks \`${range}\`, which is no range`);
+    return { offset: first * blockSize, size: (last - first + 1) * blockSize };
+  });
+}
+
+/** Adjacent ones joined, and without the parts of blocks at their ends. */
+function wholeBlocks(ranges: Range[]): Range[] {
+  const joined: Range[] = [];
+  for (const range of ranges) {
+    const last = joined.at(-1);
+    if (last && last.offset + last.size === range.offset) last.size += range.size;
+    else joined.push({ ...range });
+  }
+  return joined.flatMap(({ offset, size }) => {
+    const first = Math.ceil(offset / blockBytes) * blockBytes;
+    const end = Math.floor((offset + size) / blockBytes) * blockBytes;
+    return first < end ? [{ offset: first, size: end - first }] : [];
   });
 }

@@ -27,6 +27,7 @@ export const basePackages = [
   "systemd-resolved",
   "systemd-sysv",
   "systemd-timesyncd",
+  "thin-provisioning-tools",
   "udev",
   "xfsprogs",
   "zstd",

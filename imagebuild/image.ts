@@ -1,18 +1,20 @@
 // Builds an OS image by its recipe: Debian's packages, the agent, an ext4 file system, chunks and a manifest.
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
+import { toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { ImageManifestSchema } from "../proto/gen/muster/v1/image_pb.ts";
+import { ImageKind } from "../proto/gen/muster/v1/image_pb.ts";
 import { type RecipeSpec, RecipeSpecSchema } from "../proto/gen/muster/v1/manifest_pb.ts";
 import { bundleAgent } from "./agent-bundle.ts";
-import { chunkBytes, chunkExtents, storeChunks } from "./chunks.ts";
-import { freeBlocks, makeExt4 } from "./ext4.ts";
+import { isWhole, replaceDirectory, summary, writeManifest } from "./built-image.ts";
+import { blockBytes, makeExt4, unusedRanges } from "./ext4.ts";
 import { basePackages, imageHooks, prepareImageTree } from "./image-tree.ts";
+import { packImage } from "./pack-image.ts";
+import { fileParts } from "./parts.ts";
 import { bytes } from "./progress.ts";
 import { buildRootfs } from "./rootfs.ts";
-import { builderDigest, exists, fileDigest, stageKey, stamp, type Workshop } from "./stage.ts";
+import { builderDigest, fileDigest, stageKey, stamp, type Workshop } from "./stage.ts";
 import { requireTools, runTool } from "./tools.ts";
 
 /** The directory of the image. */
@@ -38,7 +40,7 @@ export async function buildImage(shop: Workshop, recipe: RecipeSpec): Promise<st
     node: agent ? await fileDigest(process.execPath) : "",
   });
   const directory = join(shop.directory, "images", recipe.name);
-  if (!shop.fresh && (await readKey(directory)) === key) {
+  if (!shop.fresh && (await readKey(directory)) === key && (await isWhole(directory, shop.store))) {
     shop.progress.reused(recipe.name);
     return directory;
   }
@@ -66,35 +68,38 @@ async function assemble(shop: Workshop, { recipe, rootfs, target, agent }: Assem
   const what = agent ? "files, with the agent" : "files, without an agent";
   const facts = await shop.progress.run(label, what, unpack, ({ packages }) => `${packages.length} packages`);
 
-  const time = Math.floor((await stat(rootfs)).mtimeMs / 1000);
+  const fileTime = Math.floor((await stat(rootfs)).mtimeMs / 1000);
   const path = join(shop.scratch, "root.ext4");
-  const format = () => makeExt4({ tree, path, name: recipe.name, time }, { signal });
+  const format = () => makeExt4({ tree, path, name: recipe.name, time: fileTime }, { signal });
   const ext4 = await shop.progress.run(label, "ext4", format, ({ sizeBytes }) => bytes(sizeBytes));
 
-  const cut = async () => {
-    const extents = chunkExtents(ext4.sizeBytes, await freeBlocks(path, { signal }));
-    return storeChunks({ path, extents, directory: join(target, "chunks") }, signal);
+  const pack = async () => {
+    const unused = await unusedRanges(path, 0, { signal });
+    return packImage({
+      name: label,
+      blockBytes,
+      parts: fileParts(path, unused),
+      size: () => ext4.sizeBytes,
+      directory: target,
+      store: shop.store,
+      signal,
+    });
   };
-  const chunks = await shop.progress.run(label, "chunks", cut, (made) => {
-    const content = made.reduce((sum, chunk) => sum + chunk.sizeBytes, 0);
-    const stored = made.reduce((sum, chunk) => sum + chunk.storedBytes, 0);
-    return `${made.length} chunks, ${bytes(content)} of content, ${bytes(stored)} stored`;
-  });
+  const packed = await shop.progress.run(label, "chunks", pack, summary);
 
-  const manifest = create(ImageManifestSchema, {
+  const time = buildTimeMs();
+  await writeManifest(target, packed, {
     name: recipe.name,
-    buildTime: timestampFromMs(buildTimeMs()),
+    version: new Date(time).toISOString().slice(0, 10),
+    buildTime: timestampFromMs(time),
+    kind: ImageKind.FILESYSTEM,
     filesystem: "ext4",
-    sizeBytes: BigInt(ext4.sizeBytes),
-    chunkBytes,
-    chunks,
     kernelVersion: facts.kernelVersion,
     firmware: ["bios", "uefi"],
     recipeDigest: recipeDigest(recipe),
     packages: facts.packages,
     filesystemUuid: ext4.uuid,
   });
-  await writeFile(join(target, "manifest.binpb"), toBinary(ImageManifestSchema, manifest));
 }
 
 function recipeDigest(recipe: RecipeSpec): string {
@@ -109,11 +114,4 @@ function buildTimeMs(): number {
 
 async function readKey(directory: string): Promise<string> {
   return readFile(join(directory, "key"), "utf8").catch(() => "");
-}
-
-async function replaceDirectory(from: string, to: string, aside: string): Promise<void> {
-  await mkdir(join(to, ".."), { recursive: true });
-  if (await exists(to)) await rename(to, aside);
-  await rename(from, to);
-  await rm(aside, { recursive: true, force: true });
 }

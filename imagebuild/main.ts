@@ -7,7 +7,8 @@ import { createProgress } from "./progress.ts";
 import { buildRamdisk } from "./ramdisk.ts";
 import { readRecipe } from "./recipe.ts";
 import { withWorkshop } from "./stage.ts";
-import { offerImage, registerImage, repairImage, verifyImage } from "./store.ts";
+import { collectImages, deleteImage, offerImage, registerImage, repairImage, verifyImage } from "./store.ts";
+import { addTransferVerbs } from "./transfer-verbs.ts";
 
 type StateOption = { stateDir: string };
 type BuildOptions = StateOption & { ramdisk?: boolean; fresh?: boolean };
@@ -16,7 +17,7 @@ const say = (line: string) => void process.stdout.write(`${line}\n`);
 
 function createProgram(signal: AbortSignal): Command {
   const program = new Command("muster image")
-    .description("Builds OS images and hands them to the daemon.")
+    .description("Builds and imports OS images, hands them to the daemon, and takes them elsewhere.")
     .exitOverride();
   const verb = (usage: string, description: string) =>
     program
@@ -41,11 +42,26 @@ function createProgram(signal: AbortSignal): Command {
     },
   );
   verb("repair <name>", "Replaces the bad chunks of an image with good ones.")
-    .requiredOption("--from <directory>", "a directory with the same image, as `build` makes it")
+    .requiredOption("--from <directory>", "a directory with the same image: what `build` made, or a mirror's")
     .action((name: string, { stateDir, from }: StateOption & { from: string }) =>
       repairImage(resolve(stateDir), name, resolve(from), say),
     );
+  verb("delete <name>", "Forgets an image that no role and no running deployment uses.").action(
+    (name: string, { stateDir }: StateOption) => deleteImage(resolve(stateDir), name, say),
+  );
+  verb("gc", "Removes the content that no image needs any more.")
+    .option("--dry-run", "only say what would go")
+    .option("--keep <number>", "former contents that each image keeps (1 if absent)", wholeNumber)
+    .action(({ stateDir, dryRun, keep }: StateOption & { dryRun?: boolean; keep?: number }) =>
+      collectImages(resolve(stateDir), { dryRun: dryRun ?? false, ...(keep !== undefined && { keep }) }, say),
+    );
+  addTransferVerbs(verb, signal, say);
   return program;
+}
+
+function wholeNumber(text: string): number {
+  if (/^\d{1,3}$/.test(text)) return Number(text);
+  throw new RefusedError(`${text} is no number from 0 to 999`);
 }
 
 async function build(

@@ -10,6 +10,7 @@ export const ramdiskSuite = "bookworm";
 const kernelPackage = "linux-image-amd64";
 
 export const ramdiskPackages = [
+  "aria2",
   "btrfs-progs",
   "busybox-static",
   "ca-certificates",

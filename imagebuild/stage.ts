@@ -9,6 +9,8 @@ import type { Progress } from "./progress.ts";
 export type Workshop = {
   /** `<state>/build`. */
   directory: string;
+  /** The daemon's images, `<state>/images`: what of them is there already need not be made again. */
+  store: string;
   /** This process's own folder for things half made; removed when the build ends. */
   scratch: string;
   progress: Progress;
@@ -80,7 +82,14 @@ export async function withWorkshop<T>(
   await mkdir(scratch);
   try {
     const { progress, signal, fresh } = options;
-    return await work({ directory, scratch, progress, signal, fresh });
+    return await work({
+      directory,
+      store: join(options.stateDirectory, "images"),
+      scratch,
+      progress,
+      signal,
+      fresh,
+    });
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }

@@ -2,6 +2,7 @@
 // that is missing.
 import { access, constants } from "node:fs/promises";
 import { join } from "node:path";
+import { Readable } from "node:stream";
 import { ExecaError, execa } from "execa";
 
 const packageOf = {
@@ -13,6 +14,16 @@ const packageOf = {
   mksquashfs: "squashfs-tools",
   depmod: "kmod",
   modprobe: "kmod",
+  debugfs: "e2fsprogs",
+  blkid: "util-linux",
+  "qemu-img": "qemu-utils",
+  gzip: "gzip",
+  xz: "xz-utils",
+  bzip2: "bzip2",
+  zstd: "zstd",
+  curl: "curl",
+  aria2c: "aria2",
+  gpgv: "gpgv",
   "dpkg-deb": "dpkg",
   "apt-config": "apt",
 } as const;
@@ -21,6 +32,18 @@ export type Tool = keyof typeof packageOf;
 
 /** Administrators' programs are in sbin, which is not on everybody's path. */
 const searchPath = `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`;
+
+/** A program that ended with a failure. */
+export class ToolError extends Error {
+  override name = "ToolError";
+  /** Absent if it was killed. */
+  readonly exitCode: number | undefined;
+
+  constructor(message: string, exitCode: number | undefined, cause: unknown) {
+    super(message, { cause });
+    this.exitCode = exitCode;
+  }
+}
 
 export type ToolOptions = { signal?: AbortSignal; env?: Record<string, string> };
 
@@ -35,12 +58,37 @@ export async function runTool(tool: Tool, args: string[], options: ToolOptions =
     });
     return stdout;
   } catch (error) {
-    if (!(error instanceof ExecaError)) throw error;
-    if (error.isCanceled) throw new Error(`${tool} was interrupted`, { cause: error });
-    throw new Error(`${tool} failed: ${lastLines(String(error.stderr || error.shortMessage))}`, {
-      cause: error,
-    });
+    return failed(tool, error);
   }
+}
+
+/** Starts a program whose output is read while it runs; `finished` throws as runTool does. */
+export function streamTool(
+  tool: Tool,
+  args: string[],
+  input: AsyncIterable<Uint8Array>,
+  options: ToolOptions = {},
+): { output: Readable; finished: Promise<unknown> } {
+  const child = execa(tool, args, {
+    env: { LC_ALL: "C", PATH: searchPath },
+    input: Readable.from(input, { objectMode: false }),
+    buffer: { stdout: false },
+    encoding: "buffer",
+    ...(options.signal && { cancelSignal: options.signal }),
+  });
+  return { output: child.stdout, finished: child.catch((error: unknown) => failed(tool, error)) };
+}
+
+function failed(tool: Tool, error: unknown): never {
+  if (!(error instanceof ExecaError)) throw error;
+  if (error.isCanceled) throw new Error(`${tool} was interrupted`, { cause: error });
+  const { stderr } = error;
+  const words = ArrayBuffer.isView(stderr) ? Buffer.from(stderr as Uint8Array).toString() : stderr;
+  throw new ToolError(
+    `${tool} failed: ${lastLines(String(words || error.shortMessage))}`,
+    error.exitCode,
+    error,
+  );
 }
 
 /** Throws an Error with one line per missing program. */
@@ -50,7 +98,7 @@ export async function requireTools(tools: Tool[]): Promise<void> {
   if (missing.length === 0) return;
   const packages = [...new Set(missing.map((tool) => packageOf[tool]))];
   throw new Error(
-    `the build needs ${missing.join(", ")}, which this machine does not have; install the Debian ` +
+    `this needs ${missing.join(", ")}, which this machine does not have; install the Debian ` +
       `package${packages.length > 1 ? "s" : ""}: apt-get install ${packages.join(" ")}`,
   );
 }

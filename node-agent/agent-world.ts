@@ -42,7 +42,7 @@ export class AgentWorld implements AsyncDisposable {
       journal: new Journal(journalFiles(join(this.dir, "journal"))),
       outbox,
       catalogue,
-      images: { manifest: refuse, chunks: async function* () {} },
+      images: { locate: refuse, report: refuse },
       secrets: () => refuse,
       identity: { node: "n1", joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: "boot-1",

@@ -187,7 +187,7 @@ describe("what a step has erased", () => {
           throw new Error("the second disk is gone");
         },
       },
-      images: { manifest: () => Promise.reject(new Error("no images here")), chunks: async function* () {} },
+      images: { locate: () => Promise.reject(new Error("no images here")), report: async () => {} },
       secrets: () => () => Promise.reject(new Error("no secrets here")),
       identity: { node: "n1", joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: "boot-1",

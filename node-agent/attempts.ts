@@ -182,6 +182,8 @@ export class Attempts {
       totalBytes: 0n,
       movedBytes: 0n,
       skippedBytes: 0n,
+      writtenBytes: 0n,
+      verifiedBytes: 0n,
       activity: "",
     };
     return {

@@ -55,8 +55,8 @@ export class FakeDaemon {
         this.commonName = commonName;
         return this.#session(requests);
       },
-      fetchChunks: async function* () {},
-      getImageManifest: async () => ({}),
+      locateImage: async () => ({}),
+      reportSource: async () => ({}),
       getSecret: async () => ({}),
     });
     const port = await new Promise<number>((resolve, reject) =>

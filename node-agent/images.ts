@@ -1,46 +1,42 @@
-// Image manifests and chunks from the daemon. A daemon that restarts does not fail a running image step: what
-// was not delivered is asked for again.
+// What the daemon says of images. A daemon that restarts does not fail a running image step: it is asked again.
+import { setTimeout as delay } from "node:timers/promises";
 import type { AgentService } from "../proto/gen/muster/v1/agent_pb.ts";
 import type { ServiceClient } from "../proto/rpc/client.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
+import { Backoff } from "./backoff.ts";
 import type { ImageSource } from "./step.ts";
-import { patienceMs, Tries } from "./tries.ts";
 
-type ImageClient = Pick<ServiceClient<typeof AgentService>, "getImageManifest" | "fetchChunks">;
+type ImageClient = Pick<ServiceClient<typeof AgentService>, "locateImage" | "reportSource">;
+
+/** How long the daemon may be away before the step fails. */
+const patienceMs = 2 * 60_000;
+/** What the daemon takes of a fault. */
+const faultLimit = 2048;
 
 export function remoteImages(client: ImageClient, patience = patienceMs): ImageSource {
   return {
-    async manifest(digest, signal) {
-      const tries = new Tries(patience, signal);
+    async locate(digest, delivery, signal) {
+      const giveUpAt = performance.now() + patience;
+      const backoff = new Backoff();
       while (true) {
         try {
-          const { manifest } = await client.getImageManifest({ digest }, { signal });
-          if (!manifest) throw new RpcError(codes.NOT_FOUND, `the daemon has no manifest of image ${digest}`);
-          return manifest;
+          return await client.locateImage({ digest, delivery }, { signal });
         } catch (error) {
-          await tries.failed(error);
+          signal.throwIfAborted();
+          if (!passes(error) || performance.now() > giveUpAt) throw error;
+          await delay(backoff.next(), undefined, { signal });
         }
       }
     },
 
-    async *chunks(digest, indexes, signal) {
-      const tries = new Tries(patience, signal);
-      let delivered = 0;
-      while (delivered < indexes.length) {
-        try {
-          const rest = client.fetchChunks({ digest, indexes: indexes.slice(delivered) }, { signal });
-          for await (const chunk of rest) {
-            delivered++;
-            tries.succeeded();
-            yield chunk;
-          }
-          if (delivered < indexes.length) {
-            throw new RpcError(codes.UNAVAILABLE, `the daemon sent ${delivered} of ${indexes.length} chunks`);
-          }
-        } catch (error) {
-          await tries.failed(error);
-        }
-      }
+    async report(digest, { kind, mirror }, fault) {
+      await client.reportSource({ kind, mirror, digest, fault: fault.slice(0, faultLimit) });
     },
   };
+}
+
+function passes(error: unknown): boolean {
+  return (
+    error instanceof RpcError && (error.code === codes.UNAVAILABLE || error.code === codes.DEADLINE_EXCEEDED)
+  );
 }

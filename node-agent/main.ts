@@ -1,5 +1,6 @@
 // The agent's program: puts the parts together. Reads the join bundle, enrols if it must, keeps a session.
 import { setTimeout as delay } from "node:timers/promises";
+import { isMainThread } from "node:worker_threads";
 import { Command } from "commander";
 import { AgentService, type JoinBundle } from "../proto/gen/muster/v1/agent_pb.ts";
 import type { Inventory } from "../proto/gen/muster/v1/inventory_pb.ts";
@@ -8,6 +9,7 @@ import { Attempts } from "./attempts.ts";
 import { type AgentConfig, type ConfigOptions, readConfig, readJoinBundle } from "./config.ts";
 import { connectSecurely } from "./connect.ts";
 import { printLine } from "./console.ts";
+import { startLane } from "./delivery/lane-thread.ts";
 import { enroll } from "./enroll.ts";
 import { fingerprintOf, localAddress, readBootId, readInstalledSystem } from "./facts.ts";
 import { type Credentials, certificateRequest, IdentityStore } from "./identity.ts";
@@ -165,4 +167,6 @@ async function main(): Promise<void> {
   }
 }
 
-await main();
+// The bundled agent is the program of its threads, too.
+if (isMainThread) await main();
+else startLane();

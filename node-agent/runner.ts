@@ -1,9 +1,12 @@
 // The only place where the agent starts programs. Every command and its output goes to the step's log, so
 // that an operator can repeat it by hand.
 import { spawn } from "node:child_process";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 
 export type RunOptions = {
-  input?: string | Uint8Array;
+  /** What comes piece by piece is read as the program takes it; when it throws, the program is ended. */
+  input?: string | Uint8Array | AsyncIterable<Uint8Array>;
   env?: Record<string, string>;
   cwd?: string;
   /** Milliseconds; 5 minutes if absent, Infinity for none. The program's whole process group is killed then. */
@@ -70,7 +73,17 @@ export function createRunner(log: LogSink): Runner {
       const stdout = capture(child.stdout, log);
       const stderr = capture(child.stderr, log);
       child.stdin.on("error", () => {}); // a program may leave its input unread
-      child.stdin.end(options.input ?? "");
+      let inputFault: unknown;
+      const { input = "" } = options;
+      if (typeof input === "string" || input instanceof Uint8Array) child.stdin.end(input);
+      else {
+        pipeline(Readable.from(input, { objectMode: false }), child.stdin).catch((error: unknown) => {
+          // Whatever stopped reading says itself why.
+          if (isBrokenPipe(error)) return;
+          inputFault = error;
+          end("got no more input");
+        });
+      }
       const cleanUp = () => {
         clearTimeout(timer);
         clearTimeout(lingering);
@@ -89,6 +102,7 @@ export function createRunner(log: LogSink): Runner {
       child.on("close", (code, signal) => {
         cleanUp();
         const result = { code: code ?? -1, stdout: stdout(), stderr: stderr() };
+        if (inputFault) return reject(inputFault);
         if (ended) return reject(new CommandError(`\`${shown}\` ${ended}`, result.code));
         if ((options.okCodes ?? [0]).includes(result.code)) return resolve(result);
         const how = signal ? `was ended by ${signal}` : `failed with exit code ${result.code}`;
@@ -96,6 +110,10 @@ export function createRunner(log: LogSink): Runner {
         reject(new CommandError(`\`${shown}\` ${how}${last ? `: ${last}` : ""}`, result.code));
       });
     });
+}
+
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && "code" in error && /^(EPIPE|ERR_STREAM_)/.test(String(error.code));
 }
 
 function capture(stream: NodeJS.ReadableStream, log: LogSink): () => string {

@@ -1,8 +1,7 @@
 // What every step kind looks like to the session that runs it.
-import type { MessageShape } from "@bufbuild/protobuf";
-import type { FetchChunksResponseSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import type { ImageSource as DeliverySource } from "../proto/gen/muster/v1/delivery_pb.ts";
 import type { DiskErasure } from "../proto/gen/muster/v1/erase_pb.ts";
-import type { SignedImageManifest } from "../proto/gen/muster/v1/image_pb.ts";
+import type { Delivery } from "../proto/gen/muster/v1/manifest_pb.ts";
 import type { StepAction } from "../proto/gen/muster/v1/step_pb.ts";
 import type { LogSink, Runner } from "./runner.ts";
 
@@ -14,18 +13,20 @@ export type StepReport = {
   totalBytes: bigint;
   movedBytes: bigint;
   skippedBytes: bigint;
+  writtenBytes: bigint;
+  verifiedBytes: bigint;
   activity: string;
 };
 
-/** Where the image step gets its bytes: the daemon's AgentService. */
+/** Where an image is to be had, best first, and which other images the node's disks may still hold. */
+export type LocatedImage = { sources: DeliverySource[]; formerDigests: string[] };
+
+/** What the daemon knows of images: its AgentService. The bytes themselves come from the sources that it names. */
 export type ImageSource = {
-  manifest(digest: string, signal: AbortSignal): Promise<SignedImageManifest>;
-  /** The stored bytes of the chunks with these indexes, in this order. */
-  chunks(
-    digest: string,
-    indexes: number[],
-    signal: AbortSignal,
-  ): AsyncIterable<MessageShape<typeof FetchChunksResponseSchema>>;
+  /** `digest`: hexadecimal. */
+  locate(digest: string, delivery: Delivery, signal: AbortSignal): Promise<LocatedImage>;
+  /** Tells the daemon that a source gave something other than what was asked for. */
+  report(digest: string, source: DeliverySource, fault: string): Promise<void>;
 };
 
 /** Gives the content of a secret by its name, to a step whose plan names it. */

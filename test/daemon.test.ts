@@ -71,7 +71,18 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<number 
 }
 
 async function startDaemon(): Promise<Started> {
-  const ports = ["--http-port", "0", "--enroll-port", "0", "--agent-port", "0"];
+  const ports = [
+    "--http-port",
+    "0",
+    "--enroll-port",
+    "0",
+    "--agent-port",
+    "0",
+    "--delivery-port",
+    "0",
+    "--delivery-http-port",
+    "0",
+  ];
   const daemon = start("daemon/main.ts", "--state-dir", stateDir, ...ports);
   await daemon.says(/muster daemon is ready/);
   return daemon;
@@ -114,7 +125,20 @@ describe("muster daemon", () => {
     const { port } = taken.address() as AddressInfo;
     const daemon = start(
       "daemon/main.ts",
-      ...["--state-dir", stateDir, "--http-port", "0", "--enroll-port", `${port}`, "--agent-port", "0"],
+      ...[
+        "--state-dir",
+        stateDir,
+        "--http-port",
+        "0",
+        "--enroll-port",
+        `${port}`,
+        "--agent-port",
+        "0",
+        "--delivery-port",
+        "0",
+        "--delivery-http-port",
+        "0",
+      ],
     );
     await daemon.says(/cannot listen on 127\.0\.0\.1:\d+: the port is taken/);
     if (daemon.child.exitCode === null) await once(daemon.child, "exit");

@@ -68,6 +68,16 @@ describe("rooms", () => {
     expect(breaches((file, imported) => roomOf(imported) === "test" && roomOf(file) !== "test")).toEqual([]);
   });
 
+  it("serve images by themselves: daemon/delivery knows of the daemon only its drivers", () => {
+    const allowed = /^(?:daemon\/(?:delivery|drivers)\/|proto\/)/;
+    const crosses = (file: string, imported: string) =>
+      file.startsWith("daemon/delivery/") &&
+      imported.includes("/") &&
+      roomOf(imported) === "daemon" &&
+      !allowed.test(imported);
+    expect(breaches(crosses)).toEqual([]);
+  });
+
   it("decide without doing: daemon/domain knows no files, processes, networks or timers", () => {
     const effects =
       /^(?:node:(?:fs|child_process|net|tls|http|https|http2|dgram|dns|timers|os)|@grpc\/|execa|classic-level)/;

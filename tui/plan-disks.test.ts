@@ -1,5 +1,5 @@
 // The disks in the text of a plan: pictures, what stays, warnings, and how it stays readable for a fleet.
-import { clone, create } from "@bufbuild/protobuf";
+import { clone, create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {
   type NodePlan,
@@ -129,6 +129,27 @@ describe("the disks of a plan", () => {
         "  2.  join       n1  after partition",
       ]
     `);
+  });
+
+  it("name the image of every operating system, and that of a whole disk", () => {
+    const made = (node: MessageInitShape<typeof NodePlanSchema>) => {
+      const common = { node: "n1", image: "debian-12", imageDigest: "d1" };
+      return textOf(fleet(1, () => create(NodePlanSchema, { ...common, ...node }))).map((line) =>
+        line.trim(),
+      );
+    };
+    const root = (device: string, os: string) => ({ device, type: "ext4", mount: "/", os: [os] });
+    const lines = made({
+      disks: { fss: [root("lv/vg0/a", "blue"), root("lv/vg0/b", "green")], rootDevice: "lv/vg0/a" },
+      further: [{ device: "lv/vg0/b", image: "rescue", imageDigest: "d2" }],
+    });
+    expect(lines).toEqual(expect.arrayContaining(["image debian-12 sha256 d1", "image rescue sha256 d2"]));
+    expect(lines).toContain("fs /    ext4 on lv/vg0/a of blue from image debian-12");
+    expect(lines).toContain("fs /    ext4 on lv/vg0/b of green from image rescue");
+    const disk = { selector: "os", serial: "S1", lastName: "sda", sizeBytes: 20n * gib };
+    const whole = made({ disks: { disks: [disk], rootDevice: "disk/os/0" } });
+    expect(whole).toContain("disk/os/0  20 GiB  the whole disk from image debian-12");
+    expect(whole).toContainEqual(expect.stringMatching(/^after {2}\|\++ image of the whole disk \++\|$/));
   });
 
   it("are told apart by tone", () => {

@@ -16,7 +16,11 @@ export function fleetLines(
     const disks = kept ? `unchanged since ${kept}` : node.disks ? "written" : "not touched";
     return [node.node, node.role, node.hostname, node.scheme, node.image, disks];
   });
-  const images = new Set(nodes.map(({ image, imageDigest }) => `image ${image} sha256 ${imageDigest}`));
+  const images = new Set(
+    nodes
+      .flatMap((node) => [node, ...node.further])
+      .map(({ image, imageDigest }) => `image ${image} sha256 ${imageDigest}`),
+  );
   const written = nodes.filter((node) => node.disks && !keptSince(node));
   return [
     ...titled("Nodes", table(["NODE", "ROLE", "HOST NAME", "SCHEME", "IMAGE", "DISKS"], rows)),

@@ -6,6 +6,7 @@ import {
   type PlannedDisk,
   type PlannedPartition,
 } from "../proto/gen/muster/v1/disk_plan_pb.ts";
+import { wholeDiskOf } from "../proto/plan/whole-disk.ts";
 import { formatBytes } from "../proto/render/bytes.ts";
 import { pictureOf } from "../proto/render/disk-segments.ts";
 import { diskBars } from "../proto/render/disk-text.ts";
@@ -52,6 +53,7 @@ export function nodeLines(node: NodePlan, kept: string | undefined, width: numbe
   const lines: PlanLine[] = [
     { text: `${node.node}  ${facts}`, tone: "heading" },
     { text: `  image ${node.image} sha256 ${node.imageDigest}` },
+    ...node.further.map((one) => ({ text: `  image ${one.image} sha256 ${one.imageDigest}` })),
   ];
   if (!plan) return [...lines, { text: "  no disk is touched" }];
   if (kept) return [...lines, { text: `  its disks stay as they are: unchanged since ${kept}` }];
@@ -98,9 +100,12 @@ export function diskName(disk: PlannedDisk): string {
 }
 
 /** The devices of a plan that are made, or that stay: their names, sizes, and what they are. */
-export function deviceLines(plan: DiskPlan, { image }: NodePlan, which: "made" | "stays"): string[] {
+export function deviceLines(plan: DiskPlan, { image, further }: NodePlan, which: "made" | "stays"): string[] {
   const wanted = ({ action }: { action: DiskAction }) => (action === DiskAction.KEEP) === (which === "stays");
   const rows: string[][] = [];
+  const whole = wholeDiskOf(plan);
+  if (whole && which === "made")
+    rows.push([plan.rootDevice, formatBytes(whole.sizeBytes), `the whole disk from image ${image}`]);
   for (const disk of plan.disks)
     for (const part of disk.partitions.filter(wanted)) rows.push(partitionRow(disk, part));
   for (const { name, level, devices, spares, sizeBytes } of plan.mds.filter(wanted)) {
@@ -118,7 +123,8 @@ export function deviceLines(plan: DiskPlan, { image }: NodePlan, which: "made" |
   for (const { device, type, mount, copies, os } of plan.fss.filter(wanted)) {
     const copied = copies.length ? `, copied to ${copies.join(", ")}` : "";
     const system = os.length ? ` of ${os.join(", ")}` : "";
-    const origin = mount === "/" && which === "made" ? ` from image ${image}` : "";
+    const own = further.find((one) => one.device === device)?.image ?? (mount === "/" ? image : "");
+    const origin = own && which === "made" ? ` from image ${own}` : "";
     rows.push([`fs ${mount || type}`, "", `${type} on ${device}${copied}${system}${origin}`]);
   }
   return columns(rows);

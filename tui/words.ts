@@ -1,5 +1,6 @@
 // The words and tones of every state: one place, so that the CLI and the screens say the same.
 import { Deployment_State, type Step, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { ImageKind } from "../proto/gen/muster/v1/image_pb.ts";
 import {
   BootTarget,
   Environment,
@@ -80,6 +81,12 @@ export function environmentWord(environment: Environment): string {
 export function bootTargetWord(target: BootTarget): string {
   if (target === BootTarget.RAMDISK) return "ramdisk";
   return target === BootTarget.DISK ? "local disk" : "";
+}
+
+export function imageKind(kind: ImageKind): string {
+  if (kind === ImageKind.FILESYSTEM) return "file system";
+  if (kind === ImageKind.DISK) return "disk";
+  return kind === ImageKind.TREE ? "tar" : "";
 }
 
 /** Whether a deployment has come to its end. */

@@ -48,7 +48,8 @@ function open(commonName = "n1") {
           return offset + BigInt(content.length);
         },
       },
-      images: { signed: none, manifest: none, chunk: none },
+      images: { signed: none },
+      admit: () => ({ ticket: "", grpcAddress: "", httpAddress: "" }),
       secrets: { open: () => new Uint8Array() },
       log: pino({ level: "silent" }),
       clock: () => world.nowMs,

@@ -1,4 +1,4 @@
-// AgentService: sessions, the chunks of images, and secrets.
+// AgentService: sessions, where images are, and secrets.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -17,7 +17,8 @@ import type { Decision } from "../domain/decision.ts";
 import { gone, heard, hello, inventory, late, result } from "../domain/report.ts";
 import type { Session } from "../engine/sessions.ts";
 import { keyDigestOf as certificateKeyDigest } from "./certificate-key.ts";
-import { type ApiContext, notFound } from "./context.ts";
+import type { ApiContext } from "./context.ts";
+import { type DeliveryContext, ImageSources } from "./delivery.ts";
 import { Liveness } from "./liveness.ts";
 import { handOutSecret } from "./secrets.ts";
 
@@ -32,9 +33,8 @@ const leaseSeconds = 40n;
 export type AgentsContext = Pick<ApiContext, "engine" | "sessions" | "progress" | "log" | "clock"> & {
   hub: Pick<ApiContext["hub"], "progress">;
   logs: Pick<ApiContext["logs"], "append">;
-  images: Pick<ApiContext["images"], "signed" | "manifest" | "chunk">;
   secrets: Pick<ApiContext["secrets"], "open">;
-};
+} & Pick<DeliveryContext, "images" | "admit">;
 
 /** What the simulator has its own way to do. */
 export type AgentsOptions = {
@@ -51,12 +51,13 @@ export function agentService(
     keyDigestOf = ({ certificate }) => certificateKeyDigest(certificate),
   }: AgentsOptions = {},
 ): Handlers<typeof AgentService> {
-  const { engine, images, sessions } = context;
+  const { engine, sessions } = context;
+  const sources = new ImageSources(context);
   const authenticate = (call: CallContext) =>
     authenticated(engine.state.nodes.get(call.commonName), call, keyDigestOf);
   return {
     session: async function* (requests, call) {
-      const name = authenticate(call);
+      const { name } = authenticate(call);
       const session = sessions.open(name, context.clock());
       const stop = () => session.queue.close();
       const liveness = watchOver(context, session, after);
@@ -75,32 +76,13 @@ export function agentService(
         if (sessions.close(session)) await decideOn(context, name, gone);
       }
     },
-    getImageManifest: async ({ digest }, call) => {
-      authenticate(call);
-      const manifest = await images.signed(digest);
-      if (!manifest) throw notFound("image", digest);
-      return { manifest };
+    locateImage: (request, call) => sources.locate(authenticate(call), request),
+    reportSource: async (request, call) => {
+      await sources.report(authenticate(call), request);
+      return {};
     },
-    fetchChunks: async function* ({ digest, indexes }, call) {
-      authenticate(call);
-      const manifest = await images.manifest(digest);
-      if (!manifest) throw notFound("image", digest);
-      for (const index of indexes) {
-        const chunk = manifest.chunks[index];
-        if (!chunk) throw notFound(`chunk ${index} of image`, digest);
-        yield { index, content: await images.chunk(chunk.storedDigest).catch(missingChunk) };
-      }
-    },
-    getSecret: async (request, call) => handOutSecret(context, authenticate(call), request),
+    getSecret: async (request, call) => handOutSecret(context, authenticate(call).name, request),
   };
-}
-
-function missingChunk(cause: unknown): never {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  throw new RpcError(codes.DATA_LOSS, `the image store is damaged: ${why}; run \`muster image repair\``, {
-    reason: "IMAGE_DAMAGED",
-    cause,
-  });
 }
 
 /** The certificate names the node; its key must be the one that was approved. */
@@ -108,7 +90,7 @@ function authenticated(
   node: Node | undefined,
   call: CallContext,
   keyDigestOf: (call: CallContext) => string,
-): string {
+): Node {
   if (!node) {
     const who = call.commonName || "the agent";
     throw new RpcError(codes.UNAUTHENTICATED, `${who} is not a node here: join again`, {
@@ -119,7 +101,7 @@ function authenticated(
     const message = `the key of ${node.name} is no longer the approved one: join again`;
     throw new RpcError(codes.UNAUTHENTICATED, message, { reason: "NOT_JOINED" });
   }
-  return node.name;
+  return node;
 }
 
 function afterTimeout(ms: number, work: () => void): () => void {

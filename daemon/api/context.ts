@@ -1,6 +1,7 @@
 // What every service is made of, and the few refusals that all of them use.
 import type { Logger } from "pino";
 import { codes, RpcError, type Violation } from "../../proto/rpc/status.ts";
+import type { DataPlane } from "../delivery/data-plane.ts";
 import type { PowerDrivers } from "../domain/ports.ts";
 import type { Ca } from "../drivers/ca.ts";
 import type { ImageStore } from "../drivers/image-store.ts";
@@ -20,6 +21,7 @@ export type ApiContext = {
   progress: ProgressBoard;
   logs: StepLogs;
   images: ImageStore;
+  delivery: DataPlane;
   secrets: SecretVault;
   power: PowerDrivers;
   ca: Ca;

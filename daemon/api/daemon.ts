@@ -12,7 +12,7 @@ import { backup } from "./backup.ts";
 import { type ApiContext, invalidField, notFound } from "./context.ts";
 
 /** Where the daemon is reached; known once its ports are open. */
-export type Places = { socketPath: string; ports: { http: number; enroll: number; agent: number } };
+export type Places = Pick<Surroundings, "socketPath" | "ports">;
 
 export function daemonService(
   context: ApiContext,
@@ -30,6 +30,8 @@ export function daemonService(
       stateDir,
       enrollAddress: `${address}:${places.ports.enroll}`,
       agentAddress: `${address}:${places.ports.agent}`,
+      deliveryAddress: `${address}:${places.ports.delivery}`,
+      deliveryHttpAddress: `${address}:${places.ports.deliveryHttp}`,
     }),
     explain: async ({ name }) => {
       const explanation = explain(engine.state, name, clock());

@@ -24,6 +24,7 @@ import { usesMemory } from "./scheme-sizes.ts";
 import { sharedFaults } from "./shared-contents.ts";
 import { least, mib, most, parseBytes } from "./size.ts";
 import { planGroup } from "./volume-plan.ts";
+import { planWholeDisk } from "./whole-disk-plan.ts";
 
 export type DiskPlanOptions = {
   /** Serials or wwns of disks that are no candidates. */
@@ -51,11 +52,14 @@ export function planDisks(
 
   const planning = new Planning(names, keeps, inventory.memoryBytes);
   for (const message of choice.warnings) planning.warn(message);
-  for (const chosen of choice.disks) planDisk(scheme, chosen, planning);
+  for (const chosen of choice.disks) {
+    if (scheme.wholeDisk) planWholeDisk(chosen, planning);
+    else planDisk(scheme, chosen, planning);
+  }
   if (planning.messages.length) return refuse(planning.messages);
   sharedFaults(choice.disks, inventory.disks, options.protectedDisks, planning);
   for (const ref of inOrder(scheme)) planDevice(scheme, ref, planning);
-  planFilesystems(scheme, planning);
+  if (!scheme.wholeDisk) planFilesystems(scheme, planning);
   return planning.messages.length ? refuse(planning.messages) : { ok: true, plan: planning.plan };
 }
 

@@ -22,6 +22,17 @@ const nodes = (first: string, second: string) =>
   `{kind: Node, name: n1, macs: ["${first}"]}\n---\n{kind: Node, name: n2, macs: ["${second}"]}\n`;
 const [one, two] = ["52:54:00:00:00:01", "52:54:00:00:00:02"];
 
+describe("a role", () => {
+  it("names images that are there, each of them", () => {
+    const role = "{kind: Role, name: r, image: a, scheme: s, images: [{image: b, mount: /opt}]}";
+    expect(check(new State(), role)).toEqual([
+      "a.yaml:1:30: image: there is no image `a`; build it with `muster image build RECIPE`",
+      "a.yaml:1:61: images[0].image: there is no image `b`; build it with `muster image build RECIPE`",
+      "a.yaml:1:41: scheme: there is no scheme `s`; apply it before or together with this role",
+    ]);
+  });
+});
+
 describe("MAC addresses", () => {
   it("belong to one node of a set", () => {
     const fault = `a.yaml:3:31: macs[0]: \`${one}\` belongs to node \`n1\``;
@@ -42,5 +53,24 @@ describe("MAC addresses", () => {
       expect.stringContaining("belongs to node `node-525400000001`; declare it by that name"),
     ]);
     expect(check(state, `{kind: Node, name: node-525400000001, macs: ["${one}"]}`)).toEqual([]);
+  });
+});
+
+describe("mirrors", () => {
+  const mirror = (url: string) => `{kind: Mirror, name: rack1, url: "${url}", labels: {rack: r1}}\n`;
+
+  it("are stored, and agents are sent there", () => {
+    expect(check(new State(), mirror("https://10.0.1.5:8000/images"))).toEqual([]);
+    expect(stored(mirror("http://10.0.1.5/")).mirrors()).toMatchObject([
+      { name: "rack1", url: "http://10.0.1.5/", labels: { rack: "r1" } },
+    ]);
+  });
+
+  it("need an address that files can be named below", () => {
+    expect(check(new State(), mirror("http://[::1/"))[0]).toMatch(
+      /url: `http:\/\/\[::1\/` is not an address/,
+    );
+    expect(check(new State(), mirror("http://10.0.1.5/?x=1"))[0]).toMatch(/url: ends with a path, without/);
+    expect(check(new State(), mirror("ftp://10.0.1.5/"))[0]).toMatch(/url: is an address such as http/);
   });
 });

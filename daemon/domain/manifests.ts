@@ -57,7 +57,10 @@ function checkOne(
   };
   switch (kind.case) {
     case "role":
-      refer("image", "image", kind.value.image, "; build it with `muster image build RECIPE`");
+      for (const [i, { image }] of [kind.value, ...kind.value.images].entries()) {
+        const path = i === 0 ? "image" : `images[${i - 1}].image`;
+        refer(path, "image", image, "; build it with `muster image build RECIPE`");
+      }
       refer("scheme", "scheme", kind.value.scheme, "; apply it before or together with this role");
       break;
     case "scheme":
@@ -100,6 +103,13 @@ function checkOne(
         if (hostnames.has(own)) report(`nodes[${i}].hostname`, `\`${own}\` is the host name of two nodes`);
         hostnames.set(own, i);
       });
+      break;
+    }
+    case "mirror": {
+      // What its files are called is put behind it.
+      const { protocol, search, hash } = URL.parse(kind.value.url) ?? {};
+      if (!protocol) report("url", `\`${kind.value.url}\` is not an address`);
+      else if (search || hash) report("url", "ends with a path, without `?` and `#`");
       break;
     }
     case "node": {

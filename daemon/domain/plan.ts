@@ -10,11 +10,12 @@ import type { ClusterNode, RoleSpec, TaskSpec } from "../../proto/gen/muster/v1/
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { StepActionSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 import { nearest } from "../../proto/manifest/suggest.ts";
-import { formatBytes } from "../../proto/render/bytes.ts";
+import { wholeDiskOf } from "../../proto/plan/whole-disk.ts";
 import { canStart } from "./boot-disk.ts";
 import { flagFaults, leaveOutUnchanged } from "./changed.ts";
 import { planDisks } from "./disk-plan.ts";
 import { sortGraph } from "./graph.ts";
+import { type NodeImages, placeImages } from "./image-targets.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
 import { planRelease, type ReleaseOptions } from "./release.ts";
 import { secretFaults } from "./secret-use.ts";
@@ -28,7 +29,9 @@ type Member = {
   place: ClusterNode;
   node: Node;
   role: RoleSpec;
+  /** That of `/`; of the first operating system if there are several. */
   image: Image;
+  images: NodeImages;
   disks: DiskPlan;
   hostname: string;
 };
@@ -73,7 +76,7 @@ export function planCluster(state: State, cluster: Cluster, options: PlanOptions
   if (options.scope !== Scope.ALL) leaveOutUnchanged(state, sorted.order);
   const forbidden = flagFaults(state, sorted.order);
   if (forbidden.length) return { faults: forbidden };
-  const nodes = members.map(({ place, hostname, image, role, disks }) =>
+  const nodes = members.map(({ place, hostname, image, images, role, disks }) =>
     create(NodePlanSchema, {
       node: place.node,
       role: place.role,
@@ -82,6 +85,9 @@ export function planCluster(state: State, cluster: Cluster, options: PlanOptions
       imageDigest: image.digest,
       scheme: role.scheme,
       disks,
+      further: images.targets
+        .filter(({ device }) => device !== disks.rootDevice)
+        .map(({ image, device }) => ({ device, image: image.name, imageDigest: image.digest })),
     }),
   );
   return { plan: sealPlan({ cluster: cluster.name, purpose: Purpose.DEPLOY, nodes, steps: sorted.order }) };
@@ -100,9 +106,6 @@ function resolveMember(state: State, cluster: Cluster, place: ClusterNode): Memb
   }
   const role = state.role(place.role);
   if (!role) return { faults: [`there is no role ${place.role}`] };
-  const image = state.image(role.image);
-  if (!image)
-    return { faults: [`role ${role.name}: there is no image ${role.image}; build and register it`] };
   const scheme = state.scheme(role.scheme);
   if (!scheme) return { faults: [`role ${role.name}: there is no scheme ${role.scheme}`] };
 
@@ -111,19 +114,12 @@ function resolveMember(state: State, cluster: Cluster, place: ClusterNode): Memb
   if (!planned.ok)
     return { faults: planned.faults.map((fault) => `scheme ${scheme.name}: ${fault.message}`) };
   const disks = planned.plan;
-  if (disks.systems.length > 1) {
-    const names = disks.systems.map(({ os }) => os).join(", ");
-    return {
-      faults: [`scheme ${scheme.name} has several operating systems (${names}); a role installs one image`],
-    };
-  }
-  const faults = [
-    ...firmwareFaults(node, image, disks),
-    ...sizeFaults(image, disks),
-    ...secretFaults(state, scheme),
-  ];
+  const images = placeImages(state, role, disks);
+  if ("faults" in images) return images;
+  const [{ image }] = images.systems;
+  const faults = [...firmwareFaults(node, image, disks), ...secretFaults(state, scheme)];
   if (faults.length) return { faults };
-  return { place, node, role, image, disks, hostname: place.hostname || place.node };
+  return { place, node, role, image, images, disks, hostname: place.hostname || place.node };
 }
 
 /** A node must be able to start what is written on its disks. */
@@ -132,8 +128,11 @@ function firmwareFaults({ inventory }: Node, image: Image, disks: DiskPlan): str
   const firmware = uefi ? "uefi" : "bios";
   const faults: string[] = [];
   if (!image.firmware.includes(firmware)) {
-    faults.push(`it boots by ${firmware}, image ${image.name} only by ${image.firmware.join(", ")}`);
+    const known = image.firmware.join(", ") || "nothing that is known";
+    faults.push(`it boots by ${firmware}, image ${image.name} only by ${known}`);
   }
+  // What an image of a whole disk has for which firmware is known to it alone.
+  if (wholeDiskOf(disks)) return faults;
   if (!disks.disks.some((disk) => canStart(disk, firmware))) {
     const flag = uefi ? "esp" : "bios_grub";
     faults.push(`it boots by ${firmware}, but the scheme has no partition with the flag ${flag}`);
@@ -141,38 +140,31 @@ function firmwareFaults({ inventory }: Node, image: Image, disks: DiskPlan): str
   return faults;
 }
 
-function sizeFaults(image: Image, disks: DiskPlan): string[] {
-  const size = deviceSize(disks, disks.rootDevice);
-  if (size >= image.sizeBytes) return [];
-  return [
-    `image ${image.name} needs ${formatBytes(image.sizeBytes)}, ` +
-      `but ${disks.rootDevice} has only ${formatBytes(size)}`,
-  ];
-}
-
-/** Bytes of `partition/S/I/NAME`, `md/NAME`, `lv/VG/NAME` or `luks/NAME` in a plan; 0 if it is not there. */
-function deviceSize(plan: DiskPlan, device: string): bigint {
-  const [kind, first, second, third] = device.split("/");
-  if (kind === "lv") {
-    return plan.lvs.find(({ vg, name }) => vg === first && name === second)?.sizeBytes ?? 0n;
-  }
-  if (kind === "luks") return plan.luks.find(({ name }) => name === first)?.sizeBytes ?? 0n;
-  if (kind === "md") return plan.mds.find(({ name }) => name === first)?.sizeBytes ?? 0n;
-  const disk = plan.disks.find(({ selector, index }) => selector === first && `${index}` === second);
-  return disk?.partitions.find(({ name }) => name === third)?.sizeBytes ?? 0n;
-}
-
 function provisioningSteps(cluster: Cluster, member: Member): PlannedStep[] {
-  const { place, node, disks, image, role, hostname } = member;
+  const { place, node, disks, image, images, role, hostname } = member;
+  const systems = images.systems.map(({ os, image: { digest, kernelVersion, rootPartition } }) => ({
+    os,
+    imageDigest: digest,
+    kernelVersion,
+    rootPartition,
+  }));
   const actions: Record<(typeof provisioningTasks)[number], Action> = {
     bootstrap: { case: "bootstrap", value: {} },
     partition: { case: "partition", value: { plan: disks } },
-    image: { case: "image", value: { plan: disks, imageDigest: image.digest } },
+    image: {
+      case: "image",
+      value: {
+        plan: disks,
+        targets: images.targets.map(({ image, device }) => ({ imageDigest: image.digest, device })),
+        delivery: role.delivery,
+        verify: role.verify,
+      },
+    },
     seed: {
       case: "seed",
       value: {
         plan: disks,
-        imageDigest: image.digest,
+        systems,
         hostname,
         domain: cluster.spec?.domain ?? "",
         instanceId: `${cluster.name}-${place.node}-${image.digest.slice(0, 12)}`,
@@ -181,7 +173,7 @@ function provisioningSteps(cluster: Cluster, member: Member): PlannedStep[] {
     },
     bootloader: {
       case: "bootloader",
-      value: { plan: disks, kernelVersion: image.kernelVersion, kernelParameters: role.kernelParameters },
+      value: { plan: disks, systems, kernelParameters: role.kernelParameters },
     },
     reboot: {
       case: "reboot",

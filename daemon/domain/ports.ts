@@ -35,11 +35,14 @@ export type BootingMachine = {
   address: string;
 };
 
+/** The bytes of a manifest and their signature. */
+export type SignedManifest = { manifest: Uint8Array; signature: Uint8Array };
+
 /** Images by digest, their content by chunk. */
 export type ImageReader = {
-  /** The manifest's bytes and their signature; undefined if there is no such image. */
-  signed(digest: string): Promise<{ manifest: Uint8Array; signature: Uint8Array } | undefined>;
+  /** Undefined if there is no such image. */
+  signed(digest: string): Promise<SignedManifest | undefined>;
   manifest(digest: string): Promise<ImageManifest | undefined>;
-  /** The stored bytes of a chunk, not looked at. Throws if the file is missing. */
-  chunk(storedDigest: Uint8Array): Promise<Uint8Array>;
+  /** Of the file with a chunk's stored bytes, by the chunk's name. It may be missing, or damaged. */
+  chunkPath(name: string): string;
 };

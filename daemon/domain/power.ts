@@ -10,7 +10,9 @@ import { isActive } from "./step-book.ts";
 
 /** The driver has read whether a node is on; in the middle of a step, off is a fact that ends it. */
 export function powerRead(decision: Decision, node: Node, power: PowerState): void {
-  const now = decision.node(node, { power });
+  // Its session ends much later. A retry before that would trust it, and not switch the machine on.
+  const isGone = power === PowerState.OFF && node.faults.some(({ kind }) => kind === Fault_Kind.LATE);
+  const now = decision.node(node, { power, ...(isGone && { online: false }) });
   if (power !== PowerState.OFF || node.maintenance) return;
   if (isAwaited(decision, now)) decision.effect({ do: "powerOn", node: node.name });
   const reason = `lost: ${node.name} is switched off (read back from its power driver); retry switches it on`;

@@ -41,6 +41,7 @@ describe("a preset", () => {
       "raid1-lvm.yaml",
       "raid1.yaml",
       "raid10.yaml",
+      "whole-disk.yaml",
     ]);
   });
 
@@ -78,6 +79,12 @@ describe("a preset", () => {
     const plan = planPreset("raid1-lvm", 2);
     expect(sizes(plan.lvs).map(([name]) => name)).toEqual(["root", "swap", "srv"]);
     expect(plan.vgs[0]?.devices).toEqual(["md/os"]);
+  });
+
+  it("whole-disk: one disk, and nothing else", () => {
+    const plan = planPreset("whole-disk", 1);
+    expect(plan.rootDevice).toBe("disk/system/0");
+    expect(plan.disks.map(({ serial, partitions }) => [serial, partitions])).toEqual([["serial-vda", []]]);
   });
 
   it("raid10: twice the room of one disk for data", () => {

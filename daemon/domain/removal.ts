@@ -1,4 +1,5 @@
 // What may be deleted: nothing that something else refers to, nothing that a deployment works on.
+import { deploymentsOf } from "./image-needs.ts";
 import { isBusy } from "./node.ts";
 import { isRunning } from "./schedule.ts";
 import { deploymentsNeeding } from "./secret-use.ts";
@@ -41,10 +42,17 @@ export function usersOf(state: State, name: string): string[] {
       return documents
         .filter(({ kind }) => kind.case === "role" && kind.value.scheme === rest)
         .map(({ name }) => name);
-    case "image":
-      return documents
-        .filter(({ kind }) => kind.case === "role" && kind.value.image === rest)
-        .map(({ name }) => name);
+    case "image": {
+      const digest = state.images.get(rest)?.digest ?? "";
+      // A role may name it by its digest.
+      const isIt = (name: string) => name === rest || name === digest;
+      const roles = documents.filter(
+        ({ kind }) =>
+          kind.case === "role" && [kind.value, ...kind.value.images].some(({ image }) => isIt(image)),
+      );
+      const working = deploymentsOf(state, digest).map((name) => `deployment/${name}`);
+      return [...roles.map(({ name }) => name), ...working];
+    }
     case "secret":
       return [
         ...documents

@@ -203,8 +203,11 @@ export function late(decision: Decision, node: Node): void {
 
 /** An agent that was late has spoken. */
 export function heard(decision: Decision, node: Node): void {
-  decision.noFault(node, Fault_Kind.LATE);
+  // Meanwhile it may have been read to be off.
+  const now = decision.node(decision.noFault(node, Fault_Kind.LATE), { online: true });
   for (const step of activeSteps(decision, node.name)) known(decision, step);
+  stirNode(decision, now);
+  schedule(decision);
 }
 
 /** Nobody knows what its agent is doing until it speaks; whether the machine is on at least can be read. */

@@ -23,11 +23,25 @@ export function checkBoot(scheme: SchemeSpec, report: Report): void {
       "no machine could boot from this: add a partition with the flag bios_grub (1 MiB), or esp, or both",
     );
   }
+  const [first] = systemsOf(scheme);
+  checkEsps(scheme, first, report);
   for (const index of kernelPlaces(scheme)) {
     const fs = scheme.fss[index];
     const why = fs && unreadable(scheme, fs);
     if (why) report(`fss[${index}].device`, why);
   }
+}
+
+/** GRUB is that of the first operating system, and is installed from there. */
+function checkEsps({ fss }: SchemeSpec, first: string | undefined, report: Report): void {
+  if (first === undefined) return;
+  const esps = fss.filter(({ mount }) => mount === "/boot/efi");
+  const [esp] = esps;
+  if (!esp || esps.some(({ os }) => os.length === 0 || os.includes(first))) return;
+  report(
+    `fss[${fss.indexOf(esp)}].os`,
+    `GRUB comes from ${first}, which must have the ESP too; add \`${first}\``,
+  );
 }
 
 /** Which of the file systems GRUB reads kernels from: the /boot of each operating system, or else its /. */

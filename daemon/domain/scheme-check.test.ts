@@ -1,12 +1,14 @@
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import {
+  type DiskSelectorSchema,
   FsSchema,
   LuksSchema,
   LvSchema,
   MdSchema,
   PartitionSchema,
   type SchemeSpec,
+  SchemeSpecSchema,
   SizeByRamSchema,
 } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { checkScheme } from "./scheme-check.ts";
@@ -25,7 +27,37 @@ describe("a scheme", () => {
     expect(faults(() => {})).toEqual([]);
   });
 
+  it("for an image of a whole disk has one disk and no more to say", () => {
+    const whole = (wholeDisk: string, ...disks: MessageInitShape<typeof DiskSelectorSchema>[]) =>
+      checkScheme(create(SchemeSpecSchema, { name: "w", wholeDisk, disks })).map(
+        ({ path, message }) => `${path}: ${message}`,
+      );
+    expect(whole("os", { id: "os", count: 1 })).toEqual([]);
+    expect(whole("so", { id: "os" })).toEqual([
+      "whole_disk: there is no disk selector `so`; did you mean `os`?",
+    ]);
+    expect(whole("os", { id: "os", count: 2 }, { id: "data", hints: { size: "big" } })).toEqual([
+      "disks[1].hints.size: is a number of GiB, such as 100 or >= 100; found `big`",
+      "disks[0].count: an image of a whole disk goes onto one disk; found 2",
+      "disks[1].id: the image goes onto `os` alone; remove these disks",
+    ]);
+  });
+
   const table: [string, (scheme: SchemeSpec) => void, string[]][] = [
+    [
+      "with operating systems that share a root",
+      (s) => set(s.fss[2], { os: ["blue", "green"] }),
+      ["fss[0].mount: several operating systems (blue, green) would share this; give each a / of its own"],
+    ],
+    [
+      "with an ESP that GRUB's operating system has not",
+      (s) => {
+        set(s.fss[0], { os: ["blue"] });
+        set(s.fss[2], { os: ["green"], mount: "/" });
+        set(s.fss[3], { os: ["green"] });
+      },
+      ["fss[3].os: GRUB comes from blue, which must have the ESP too; add `blue`"],
+    ],
     [
       "with a misspelt device",
       (s) => set(s.vgs[0], { devices: ["md/oss"] }),

@@ -22,6 +22,10 @@ export function checkScheme(scheme: SchemeSpec): SchemeFault[] {
   };
   checkNames(scheme, report);
   checkSelectors(scheme, report);
+  if (scheme.wholeDisk) {
+    checkWholeDisk(scheme, report);
+    return faults;
+  }
   checkSizes(scheme, report);
   checkVolumes(scheme, report);
   checkUses(scheme, report);
@@ -60,13 +64,28 @@ function checkSelectors(scheme: SchemeSpec, report: Report): void {
   const ids = scheme.disks.map(({ id }) => id);
   scheme.disks.forEach(({ id, hints }, i) => {
     for (const { hint, message } of checkHints(hints)) report(`disks[${i}].hints.${hint}`, message);
-    if (!scheme.parteds.some(({ disks }) => disks === id)) {
+    if (!scheme.wholeDisk && !scheme.parteds.some(({ disks }) => disks === id)) {
       report(`disks[${i}].id`, `no parted uses these disks; add one with \`disks: ${id}\`, or remove them`);
     }
   });
   scheme.parteds.forEach(({ disks }, i) => {
     if (!ids.includes(disks))
       report(`parteds[${i}].disks`, `there is no disk selector \`${disks}\`${hintFor(disks, ids)}`);
+  });
+}
+
+/** An image of a whole disk goes onto one disk, and no other is touched. */
+function checkWholeDisk({ wholeDisk, disks }: SchemeSpec, report: Report): void {
+  const ids = disks.map(({ id }) => id);
+  if (!ids.includes(wholeDisk)) {
+    report("whole_disk", `there is no disk selector \`${wholeDisk}\`${hintFor(wholeDisk, ids)}`);
+    return;
+  }
+  disks.forEach(({ id, count }, i) => {
+    if (id !== wholeDisk)
+      report(`disks[${i}].id`, `the image goes onto \`${wholeDisk}\` alone; remove these disks`);
+    else if (count > 1)
+      report(`disks[${i}].count`, `an image of a whole disk goes onto one disk; found ${count}`);
   });
 }
 
@@ -94,20 +113,25 @@ const rootTypes = ["ext2", "ext3", "ext4", "xfs", "btrfs"];
 const labelLengths: Record<string, number> = { vfat: 11, xfs: 12, swap: 15, ext2: 16, ext3: 16, ext4: 16 };
 
 function checkFilesystems(scheme: SchemeSpec, report: Report): void {
+  const systems = systemsOf(scheme);
   scheme.fss.forEach((fs, i) => {
-    const { type, mount, label, noFstab } = fs;
+    const { type, mount, label, noFstab, os } = fs;
     const path = `fss[${i}].mount`;
     if (type === "swap" && mount) report(path, "swap is not mounted; remove this line");
     if (type !== "swap" && !mount && !noFstab)
       report(path, `is missing: where ${type} is to be mounted, such as /srv`);
     if (mount === "/" && noFstab) report(`fss[${i}].no_fstab`, "/ is always in fstab; remove this");
+    if (mount === "/" && os.length !== 1 && systems.length > 1)
+      report(
+        path,
+        `several operating systems (${systems.join(", ")}) would share this; give each a / of its own`,
+      );
     if (mount === "/" && !rootTypes.includes(type))
       report(`fss[${i}].type`, `/ is ${rootTypes.slice(0, -1).join(", ")} or btrfs; found \`${type}\``);
     const longest = labelLengths[type] ?? 32;
     if (label.length > longest) report(`fss[${i}].label`, `has at most ${longest} characters on ${type}`);
     checkMount(scheme, fs, i, report);
   });
-  const systems = systemsOf(scheme);
   for (const os of systems.length ? systems : [""]) {
     if (scheme.fss.some((fs) => fs.mount === "/" && (fs.os.length === 0 || fs.os.includes(os)))) continue;
     report("fss", `none is mounted at /${os && ` of ${os}`}; the image goes there`);

@@ -9,7 +9,7 @@ import {
   type TaskRecord,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Image } from "../../proto/gen/muster/v1/image_pb.ts";
-import type { RoleSpec, SchemeSpec, TaskSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import type { MirrorSpec, RoleSpec, SchemeSpec, TaskSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { RequestRecord, SecretRecord } from "../../proto/gen/muster/v1/record_pb.ts";
 import { type Event, type Resource, ResourceSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
@@ -168,6 +168,12 @@ export class State {
       if (manifest?.kind.case === "task") tasks.push(manifest.kind.value);
     }
     return tasks.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  mirrors(): MirrorSpec[] {
+    return [...this.documents.values()].flatMap(({ manifest }) =>
+      manifest?.kind.case === "mirror" ? [manifest.kind.value] : [],
+    );
   }
 
   /** A deployment by name, or the newest of the cluster of that name. */

@@ -23,6 +23,8 @@ export type Ca = {
   keyDigest(csrPem: string): Promise<string>;
   /** Ed25519 over an image manifest. */
   signManifest(bytes: Uint8Array): Uint8Array;
+  /** Seals tickets for the image data plane. */
+  ticketKey: Uint8Array;
   /** PEM (SPKI) of the key that checks signManifest's signatures. */
   imageKeyPem: string;
 };

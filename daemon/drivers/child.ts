@@ -8,6 +8,13 @@ import type { Logger } from "pino";
 export type ChildOptions = {
   command: string;
   args: string[];
+  /** What it is called in messages; the command if absent. */
+  name?: string;
+  /**
+   * Given on its standard input, which then stays open for as long as this process lives: a program that ends with
+   * its input is never left behind. Without it there is no input.
+   */
+  input?: string;
   log: Logger;
   onLine: (line: string) => void;
   /** True for the line by which the program says that it is up. */
@@ -44,7 +51,7 @@ export async function superviseChild(options: ChildOptions): Promise<AsyncDispos
       if (isRunning(child)) await once(child, "exit");
       if (stop.signal.aborted) return;
       if (Date.now() - startedAt > healthyMs) wait = options.restartDelayMs ?? 500;
-      options.log.warn(`${options.command} ended (${ending(child)}); starting it again in ${wait / 1000} s`);
+      options.log.warn(`${nameOf(options)} ended (${ending(child)}); starting it again in ${wait / 1000} s`);
       await delay(wait, undefined, { signal: stop.signal }).catch(() => {});
       if (stop.signal.aborted) return;
       wait = Math.min(wait * 2, restartDelayMaxMs);
@@ -67,16 +74,22 @@ export async function superviseChild(options: ChildOptions): Promise<AsyncDispos
 }
 
 async function start(options: ChildOptions): Promise<ChildProcess> {
-  const { command, args, readyTimeoutMs = 10_000 } = options;
+  const { command, args, input, readyTimeoutMs = 10_000 } = options;
   const env = {
     ...process.env,
     PATH: `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`,
     LC_ALL: "C",
   };
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], env });
+  const child = spawn(command, args, {
+    stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    env,
+  });
+  // That it has ended before it has read everything shows when it ends.
+  child.stdin?.on("error", () => {}).write(input);
   const ready = Promise.withResolvers<void>();
   const said: string[] = [];
   for (const stream of [child.stdout, child.stderr]) {
+    if (!stream) continue;
     createInterface({ input: stream }).on("line", (line) => {
       if (said.length < 20) said.push(line);
       options.onLine(line);
@@ -84,7 +97,7 @@ async function start(options: ChildOptions): Promise<ChildProcess> {
     });
   }
   const fail = (cause: string, error?: Error) =>
-    ready.reject(new ChildStartError(`${command} does not start: ${cause}`, said, { cause: error }));
+    ready.reject(new ChildStartError(`${nameOf(options)} does not start: ${cause}`, said, { cause: error }));
   child.on("error", (error) => fail(error.message, error));
   child.on("close", () => fail(said.at(-1) ?? ending(child)));
   const timer = setTimeout(() => fail(`not ready within ${readyTimeoutMs / 1000} s`), readyTimeoutMs);
@@ -98,6 +111,8 @@ async function start(options: ChildOptions): Promise<ChildProcess> {
     clearTimeout(timer);
   }
 }
+
+const nameOf = ({ name, command }: ChildOptions): string => name ?? command;
 
 async function stopChild(child: ChildProcess): Promise<void> {
   if (!isRunning(child)) return;

@@ -31,6 +31,11 @@ export function temporaryName(path: string): string {
   return `${path}.${randomBytes(6).toString("hex")}.new`;
 }
 
+/** Whether temporaryName() gave this name, in this process or one before it. */
+export function isTemporary(name: string): boolean {
+  return /\.[0-9a-f]{12}\.new$/.test(name);
+}
+
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {

@@ -1,104 +1,154 @@
 // Images on the daemon's disk: signed manifests by their digest, and the chunks that they share by theirs. What
-// is in the store was checked when it came in; agents check it again.
-import { createHash } from "node:crypto";
-import { mkdir, readFile, rm } from "node:fs/promises";
+// is in the store was checked when it came in; agents check it again. Reading is ImageFiles'; this is what changes
+// the store. `register`, `repair`, `survey` and `sweep` are called within exclusively(), one at a time.
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { fromBinary } from "@bufbuild/protobuf";
-import { type ImageManifest, ImageManifestSchema } from "../../proto/gen/muster/v1/image_pb.ts";
-import type { ImageReader } from "../domain/ports.ts";
-import { type BadChunk, ChunkStore, chunkName, uniqueChunks } from "./chunk-store.ts";
-import { errorCode, writeFileAtomic } from "./files.ts";
-import { ImageError } from "./image-error.ts";
-import { manifestFault } from "./manifest-fault.ts";
+import type { ImageManifest } from "../../proto/gen/muster/v1/image_pb.ts";
+import { manifestFile, signatureFile } from "../../proto/image/layout.ts";
+import type { ImageReader, SignedManifest } from "../domain/ports.ts";
+import type { Progress } from "./bounded.ts";
+import { discardChunks, diskFullIf, type IntakeOptions, takeIn } from "./chunk-intake.ts";
+import { type BadChunk, chunksOf, findBad, findMissing, type WantedChunk } from "./chunk-store.ts";
+import { writeFileAtomic } from "./files.ts";
+import { ImageError, ImageQuotaError } from "./image-error.ts";
+import { decodeManifest, ImageFiles, readIfThere, sha256 } from "./image-files.ts";
+import { removeLeftovers, type Sweep, storedBytes, survey, sweep } from "./image-sweep.ts";
 
 export type RegisteredImage = { digest: string; manifest: ImageManifest; changed: boolean };
-export type VerifiedImage = { checked: number; bad: BadChunk[] };
+/** `total`: of the image; `checked` of them were looked at. */
+export type VerifiedImage = { total: number; checked: number; bad: BadChunk[] };
 /** `bad`: the names of chunks that are missing or damaged. */
 export type InspectedImage = { chunks: number; read: number; bad: string[] };
-export type ChunkProgress = (done: number, total: number) => void;
+/** A part of an image's chunks, by their places; `count` 0 is all from `first` on. */
+export type ChunkRange = { first: number; count: number };
+
+const whole: ChunkRange = { first: 0, count: 0 };
 
 export class ImageStore implements ImageReader {
-  readonly #manifests: string;
-  readonly #chunks: ChunkStore;
+  readonly directory: string;
+  /** In bytes; 0 is no limit. */
+  readonly quota: number;
+  readonly #files: ImageFiles;
   readonly #sign: (manifest: Uint8Array) => Uint8Array;
-  // Immutable by their digest, and read for every piece that an agent asks for.
-  readonly #decoded = new Map<string, ImageManifest>();
+  #turn: Promise<unknown> = Promise.resolve();
 
   /** `sign`: Ed25519 over a manifest. */
-  constructor(directory: string, sign: (manifest: Uint8Array) => Uint8Array) {
-    this.#manifests = join(directory, "manifests");
-    this.#chunks = new ChunkStore(join(directory, "chunks"));
+  constructor(directory: string, sign: (manifest: Uint8Array) => Uint8Array, quota = 0) {
+    this.directory = directory;
+    this.quota = quota;
+    this.#files = new ImageFiles(directory);
     this.#sign = sign;
   }
 
-  /** Takes an image that was built into `directory`. Throws ImageError and then knows no new image. */
-  async register(directory: string, onProgress?: ChunkProgress): Promise<RegisteredImage> {
+  /**
+   * Has no other such work done meanwhile. It lasts until the daemon's state says which images there are:
+   * otherwise a sweep could take what has just come in for what nobody needs.
+   */
+  exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => {});
+    return turn;
+  }
+
+  /** For a start, before anything else is done with the store. */
+  async removeLeftovers(): Promise<void> {
+    await removeLeftovers(this.directory);
+  }
+
+  /**
+   * Takes an image that was built into `directory`. Throws ImageError, and has then kept nothing of it. After a
+   * move its chunks are no longer in `directory`.
+   */
+  async register(directory: string, options: IntakeOptions = {}): Promise<RegisteredImage> {
     const bytes = await readBuiltManifest(directory);
     const digest = sha256(bytes);
-    const manifest = decode(bytes, join(directory, "manifest.binpb"));
-    await this.#chunks.adopt(uniqueChunks(manifest), directory, onProgress);
-    const changed = await this.#writeSigned(digest, bytes);
+    const manifest = decodeManifest(bytes, join(directory, "manifest.binpb"));
+    const chunks = chunksOf(manifest);
+    const missing = await findMissing(this.directory, chunks);
+    await this.#checkQuota(missing, bytes.length);
+    const undo = await takeIn(this.directory, missing, directory, options);
+    let changed: boolean;
+    try {
+      changed = await this.#writeSigned(digest, bytes);
+    } catch (error) {
+      await undo();
+      throw diskFullIf(error, this.directory);
+    }
+    if (options.move) await discardChunks(this.directory, chunks, directory);
     return { digest, manifest, changed };
   }
 
-  async signed(digest: string): Promise<{ manifest: Uint8Array; signature: Uint8Array } | undefined> {
-    const path = this.#manifestPath(digest);
-    const manifest = await readIfThere(path);
-    const signature = await readIfThere(`${path}.sig`);
-    return manifest && signature ? { manifest, signature } : undefined;
+  signed(digest: string): Promise<SignedManifest | undefined> {
+    return this.#files.signed(digest);
   }
 
-  async manifest(digest: string): Promise<ImageManifest | undefined> {
-    const known = this.#decoded.get(digest);
-    if (known) return known;
-    const path = this.#manifestPath(digest);
-    const bytes = await readIfThere(path);
-    if (!bytes) return undefined;
-    if (sha256(bytes) !== digest) {
-      throw new ImageError(
-        "DAMAGED",
-        `${path} is damaged: its digest is ${sha256(bytes)}; register the image again`,
-      );
-    }
-    const manifest = decode(bytes, path);
-    this.#decoded.set(digest, manifest);
-    return manifest;
+  manifest(digest: string): Promise<ImageManifest | undefined> {
+    return this.#files.manifest(digest);
   }
 
-  async chunk(storedDigest: Uint8Array): Promise<Uint8Array> {
-    return await this.#chunks.read(storedDigest);
+  chunkPath(name: string): string {
+    return this.#files.chunkPath(name);
   }
 
-  /** Reads every chunk of an image and changes nothing. */
-  async verify(digest: string, onProgress?: ChunkProgress): Promise<VerifiedImage> {
-    const chunks = uniqueChunks(await this.#existing(digest));
-    return { checked: chunks.length, bad: await this.#chunks.findBad(chunks, onProgress) };
+  /** Reads the chunks of an image and changes nothing. */
+  async verify(digest: string, range = whole, onProgress?: Progress): Promise<VerifiedImage> {
+    const all = await this.#chunksOf(digest);
+    const chunks = within(all, range);
+    const bad = await findBad(this.directory, chunks, onProgress);
+    return { total: all.length, checked: chunks.length, bad };
   }
 
   /** The sizes of all chunks, and the digests of at most `limit` of them, spread over the image. */
   async inspect(digest: string, limit: number): Promise<InspectedImage> {
-    const chunks = uniqueChunks(await this.#existing(digest));
-    const wrongSizes = await this.#chunks.findWrongSizes(chunks);
+    const chunks = await this.#chunksOf(digest);
+    const wrongSizes = (await findMissing(this.directory, chunks)).map(({ name }) => name);
     const stride = Math.max(1, Math.ceil(chunks.length / limit));
     const read = chunks.filter((_, i) => i % stride === 0);
-    const bad = (await this.#chunks.findBad(read)).map(({ expectedDigest }) => expectedDigest);
+    const bad = (await findBad(this.directory, read)).map(({ expectedDigest }) => expectedDigest);
     return { chunks: chunks.length, read: read.length, bad: [...new Set([...wrongSizes, ...bad])] };
   }
 
-  /** Replaces missing and damaged chunks with those in `directory`. Returns how many. */
-  async repair(digest: string, directory: string): Promise<number> {
-    const chunks = uniqueChunks(await this.#existing(digest));
-    const bad = new Set((await this.#chunks.findBad(chunks)).map((chunk) => chunk.expectedDigest));
-    const toReplace = chunks.filter((chunk) => bad.has(chunkName(chunk)));
-    await this.#chunks.replace(toReplace, directory);
-    return toReplace.length;
+  /** Replaces missing and damaged chunks with those in `directory`. Returns how many, and of how many. */
+  async repair(
+    digest: string,
+    directory: string,
+    range = whole,
+  ): Promise<{ total: number; repaired: number }> {
+    const all = await this.#chunksOf(digest);
+    const chunks = within(all, range);
+    const found = await findBad(this.directory, chunks);
+    const bad = new Set(found.map(({ expectedDigest }) => expectedDigest));
+    const replaced = chunks.filter(({ name }) => bad.has(name));
+    await takeIn(this.directory, replaced, directory);
+    return { total: all.length, repaired: replaced.length };
   }
 
-  async #existing(digest: string): Promise<ImageManifest> {
+  /** Bytes of all that it holds, and what it may hold; 0 is no limit. */
+  async usage(): Promise<{ stored: number; quota: number }> {
+    return { stored: await storedBytes(this.#files), quota: this.quota };
+  }
+
+  /** What nobody needs when these digests of images are needed. Throws ImageError DAMAGED: see image-sweep.ts. */
+  survey(needed: ReadonlySet<string>): Promise<Sweep> {
+    return survey(this.#files, needed);
+  }
+
+  async sweep(found: Sweep): Promise<void> {
+    await sweep(this.#files, found);
+  }
+
+  async #chunksOf(digest: string): Promise<WantedChunk[]> {
     const manifest = await this.manifest(digest);
     if (!manifest)
       throw new ImageError("NOT_FOUND", `there is no image ${digest} in the store; register it first`);
-    return manifest;
+    return chunksOf(manifest);
+  }
+
+  async #checkQuota(missing: WantedChunk[], manifestBytes: number): Promise<void> {
+    if (!this.quota || !missing.length) return;
+    const { stored, quota } = await this.usage();
+    const needed = missing.reduce((sum, chunk) => sum + chunk.storedBytes, manifestBytes);
+    if (stored + needed > quota) throw new ImageQuotaError({ needed, stored, quota });
   }
 
   // The manifest comes last: an image is there when its manifest is.
@@ -106,19 +156,19 @@ export class ImageStore implements ImageReader {
     const stored = await this.signed(digest);
     const signature = this.#sign(bytes);
     if (stored && same(stored.manifest, bytes) && same(stored.signature, signature)) return false;
-    await mkdir(this.#manifests, { recursive: true });
-    const path = this.#manifestPath(digest);
-    await rm(path, { force: true });
-    await writeFileAtomic(`${path}.sig`, signature);
-    await writeFileAtomic(path, bytes);
-    return true;
-  }
-
-  #manifestPath(digest: string): string {
-    if (!/^[0-9a-f]{64}$/.test(digest)) {
-      throw new ImageError("NOT_FOUND", `"${digest}" is not an image digest: 64 hexadecimal digits`);
+    const path = join(this.directory, manifestFile(digest));
+    const signaturePath = join(this.directory, signatureFile(digest));
+    try {
+      await mkdir(join(this.directory, "manifests"), { recursive: true });
+      await writeFileAtomic(signaturePath, signature);
+      await writeFileAtomic(path, bytes);
+    } catch (error) {
+      // It may have its name already, and its chunks are about to go.
+      if (!stored) for (const file of [path, signaturePath]) await rm(file, { force: true });
+      throw error;
     }
-    return join(this.#manifests, `${digest}.binpb`);
+    this.#files.forget(digest);
+    return true;
   }
 }
 
@@ -134,27 +184,8 @@ async function readBuiltManifest(directory: string): Promise<Uint8Array> {
   return bytes;
 }
 
-function decode(bytes: Uint8Array, path: string): ImageManifest {
-  let manifest: ImageManifest;
-  try {
-    manifest = fromBinary(ImageManifestSchema, bytes);
-  } catch (cause) {
-    throw new ImageError("DAMAGED", `${path} is not an image manifest; build the image again`, { cause });
-  }
-  const fault = manifestFault(manifest);
-  if (fault) throw new ImageError("DAMAGED", `${path}: ${fault}; build the image again`);
-  return manifest;
-}
-
-async function readIfThere(path: string): Promise<Uint8Array | undefined> {
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
+function within<T>(items: T[], { first, count }: ChunkRange): T[] {
+  return items.slice(first, count ? first + count : undefined);
 }
 
 const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
-const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");

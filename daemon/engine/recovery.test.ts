@@ -254,6 +254,23 @@ describe("an agent whose heartbeats are late", () => {
     expect(world.step("n1/partition")).toMatchObject({ state: Step_State.RUNNING, attempt: 1, reason: "" });
     expect(world.node("n1").faults).toEqual([]);
   });
+
+  it("is not trusted by a retry when its machine is off, and is again when it speaks after all", async () => {
+    const world = await World.start(["n1"]);
+    await world.hello("n1", "boot");
+    await world.succeed("n1/partition");
+    await world.engine.decide((decision) => late(decision, world.node("n1")));
+    await world.engine.decide((decision) => powerRead(decision, world.node("n1"), PowerState.OFF));
+    expect(world.step("n1/image").reason).toMatch(/^lost: n1 is switched off/);
+    world.take();
+    await world.retry();
+    expect(world.step("n1/bootstrap").state).toBe(Step_State.RUNNING);
+    expect(world.step("n1/image").state).toBe(Step_State.PENDING);
+    expect(world.take().map(({ do: what }) => what)).toContain("bootRamdisk");
+
+    await world.engine.decide((decision) => heard(decision, world.node("n1")));
+    expect(world.node("n1")).toMatchObject({ online: true, faults: [] });
+  });
 });
 
 describe("a node in maintenance", () => {

@@ -153,6 +153,7 @@ const kindOfName: Record<string, Kind> = {
   role: Kind.DOCUMENT,
   scheme: Kind.DOCUMENT,
   task: Kind.DOCUMENT,
+  mirror: Kind.DOCUMENT,
 };
 /** Only for those who ask: there are many. */
 const onRequest: readonly Kind[] = [Kind.ATTEMPT, Kind.TASK_RECORD];

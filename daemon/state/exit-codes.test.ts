@@ -26,7 +26,21 @@ beforeEach(async () => {
 afterEach(() => rm(base, { recursive: true, force: true }));
 
 function run(main: string, ...args: string[]): Promise<{ code: number | null; err: string; out: string }> {
-  const ports = main === "main.ts" ? ["--http-port", "0", "--enroll-port", "0", "--agent-port", "0"] : [];
+  const ports =
+    main === "main.ts"
+      ? [
+          "--http-port",
+          "0",
+          "--enroll-port",
+          "0",
+          "--agent-port",
+          "0",
+          "--delivery-port",
+          "0",
+          "--delivery-http-port",
+          "0",
+        ]
+      : [];
   return new Promise((resolve) => {
     const argv = [join(daemonRoom, main), "--state-dir", stateDir, ...ports, ...args];
     const child = execFile(process.execPath, argv, { timeout: 50_000 }, (_, out, err) =>

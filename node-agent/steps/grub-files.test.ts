@@ -3,10 +3,19 @@ import { create } from "@bufbuild/protobuf";
 import { expect, test } from "vitest";
 import { type DiskPlan, DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { BootloaderStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
-import { checkBootable, grubConfig, grubDefaults, grubModules, storageModules } from "./grub-files.ts";
+import {
+  checkBootable,
+  grubConfig,
+  grubDefaults,
+  grubModules,
+  otherEntries,
+  storageModules,
+} from "./grub-files.ts";
 
-const step = create(BootloaderStepSchema, { kernelVersion: "6.1.0", kernelParameters: ["quiet", "x=a;b"] });
+const step = create(BootloaderStepSchema, { kernelParameters: ["quiet", "x=a;b"] });
 const facts = {
+  os: "",
+  kernelVersion: "6.1.0",
   kernelRoot: "/dev/mapper/vg0-root",
   bootUuid: "u-1",
   bootType: "ext4",
@@ -16,7 +25,7 @@ const facts = {
 };
 
 test("grub.cfg boots the installed kernel from root on LVM", () => {
-  expect(grubConfig(step, facts)).toMatchInlineSnapshot(`
+  expect(grubConfig(step, facts, [])).toMatchInlineSnapshot(`
     "# Written by Muster. update-grub replaces it; /etc/default/grub makes that boot the same.
     serial --unit=0 --speed=115200
     terminal_input serial console
@@ -37,29 +46,58 @@ test("grub.cfg boots the installed kernel from root on LVM", () => {
 });
 
 test("a /boot of its own", () => {
-  const text = grubConfig(step, { ...facts, bootType: "xfs", bootPath: "" });
+  const text = grubConfig(step, { ...facts, bootType: "xfs", bootPath: "" }, []);
   expect(text).toContain("insmod xfs");
   expect(text).toContain("linux /vmlinuz-6.1.0 ");
 });
 
+test("every other operating system is in the menu, and finds its own /boot", () => {
+  const first = { ...facts, os: "blue" };
+  const other = {
+    ...facts,
+    os: "green",
+    kernelVersion: "6.12",
+    kernelRoot: "UUID=u-2",
+    bootUuid: "u-2",
+    bootType: "xfs",
+    storageModules: ["part_gpt"],
+  };
+  const text = grubConfig(step, first, [other]);
+  const entry = `menuentry 'green: Linux 6.12' {
+  insmod part_gpt
+  insmod xfs
+  search --no-floppy --fs-uuid --set=root u-2
+  linux /boot/vmlinuz-6.12 root=UUID=u-2 ro console=tty0 console=ttyS0,115200n8 quiet 'x=a;b'
+  initrd /boot/initrd.img-6.12
+}
+`;
+  expect(otherEntries(step, [other])).toBe(entry);
+  expect(text.endsWith(`}\n${entry}`)).toBe(true);
+  expect(text.slice(0, -entry.length)).toContain(
+    "set timeout=5\nmenuentry 'blue: Linux 6.1.0' {\n  linux /boot",
+  );
+  expect(grubDefaults(step, first, [other])).toContain("GRUB_TIMEOUT=5\n");
+  expect(grubConfig(step, first, [])).toContain("set timeout=0\n");
+});
+
 test("update-grub gets the same words", () => {
-  const text = grubDefaults(step, facts);
+  const text = grubDefaults(step, facts, []);
   expect(text).toContain('GRUB_CMDLINE_LINUX="console=tty0 console=ttyS0,115200n8 quiet x=a;b"\n');
   expect(text).not.toContain("CRYPTODISK");
 });
 
 test.each(["two words", "a'b", 'a"b', "$x", "`id`", "a\\b", ""])("kernel parameter %j is refused", (word) => {
   const odd = create(BootloaderStepSchema, { kernelParameters: [word] });
-  expect(() => grubDefaults(odd, facts)).toThrow("one word");
+  expect(() => grubDefaults(odd, facts, [])).toThrow("one word");
 });
 
 test("an encrypted /boot is opened before it is searched", () => {
   const locked = { ...facts, storageModules: ["part_gpt", "luks", "cryptodisk"], cryptoUuids: ["12ab-34cd"] };
-  expect(grubConfig(step, locked)).toContain("cryptomount -u 12ab34cd\nsearch --no-floppy --fs-uuid");
+  expect(grubConfig(step, locked, [])).toContain("cryptomount -u 12ab34cd\nsearch --no-floppy --fs-uuid");
   expect(grubModules(locked)).toEqual(
     expect.arrayContaining(["luks", "cryptodisk", "gcry_rijndael", "ext2"]),
   );
-  expect(grubDefaults(step, locked)).toContain("GRUB_ENABLE_CRYPTODISK=y\n");
+  expect(grubDefaults(step, locked, [])).toContain("GRUB_ENABLE_CRYPTODISK=y\n");
 });
 
 const plan: DiskPlan = create(DiskPlanSchema, {

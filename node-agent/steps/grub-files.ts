@@ -4,6 +4,9 @@ import type { BootloaderStep } from "../../proto/gen/muster/v1/step_pb.ts";
 import { layersBelow } from "../storage/below.ts";
 
 export type GrubFacts = {
+  /** The name of the operating system where there are several, else "". */
+  os: string;
+  kernelVersion: string;
   /** What the kernel is told: /dev/mapper/vg0-root or UUID=... */
   kernelRoot: string;
   /** The file system that holds /boot, and /boot's place in it: "/boot", or "" if it has its own. */
@@ -58,40 +61,68 @@ export function grubModules({ bootType, storageModules: storage, cryptoUuids }: 
   return [...storage, ...crypto, filesystemModules[bootType] ?? bootType];
 }
 
-/** Written as it is, as grub-mkconfig would probe every device and start a script for each. */
-export function grubConfig(step: BootloaderStep, facts: GrubFacts): string {
-  const words = [`root=${facts.kernelRoot}`, "ro", ...kernelWords(step)].map(quoteForGrub).join(" ");
-  const { bootPath, bootUuid } = facts;
-  const opened = facts.cryptoUuids.map((uuid) => `cryptomount -u ${uuid.replaceAll("-", "")}\n`).join("");
+/**
+ * Written as it is, as grub-mkconfig would probe every device and start a script for each. The first system is
+ * started; the others are in the menu.
+ */
+export function grubConfig(step: BootloaderStep, first: GrubFacts, others: readonly GrubFacts[]): string {
   return `# Written by Muster. update-grub replaces it; /etc/default/grub makes that boot the same.
 ${serial}
 terminal_input serial console
 terminal_output serial console
-${grubModules(facts)
-  .map((module) => `insmod ${module}`)
-  .join("\n")}
-${opened}search --no-floppy --fs-uuid --set=root ${bootUuid}
+${findBoot(first).join("\n")}
 set default=0
-set timeout=0
-menuentry 'Linux ${step.kernelVersion}' {
-  linux ${bootPath}/vmlinuz-${step.kernelVersion} ${words}
-  initrd ${bootPath}/initrd.img-${step.kernelVersion}
+set timeout=${menuSeconds(others)}
+${menuEntry(step, first, [])}${otherEntries(step, others)}`;
 }
-`;
+
+/** Of the other systems. For custom.cfg too, from which a later grub.cfg of update-grub takes them. */
+export function otherEntries(step: BootloaderStep, others: readonly GrubFacts[]): string {
+  return others.map((facts) => menuEntry(step, facts, findBoot(facts))).join("");
+}
+
+function menuEntry(step: BootloaderStep, facts: GrubFacts, before: string[]): string {
+  const { os, kernelVersion, kernelRoot, bootPath } = facts;
+  const words = [`root=${kernelRoot}`, "ro", ...kernelWords(step)].map(quoteForGrub).join(" ");
+  const commands = [
+    ...before,
+    `linux ${bootPath}/vmlinuz-${kernelVersion} ${words}`,
+    `initrd ${bootPath}/initrd.img-${kernelVersion}`,
+  ];
+  const lines = commands.map((command) => `  ${command}\n`).join("");
+  return `menuentry '${os ? `${os}: ` : ""}Linux ${kernelVersion}' {\n${lines}}\n`;
+}
+
+/** Makes the file system with /boot GRUB's root. */
+function findBoot(facts: GrubFacts): string[] {
+  return [
+    ...grubModules(facts).map((module) => `insmod ${module}`),
+    ...facts.cryptoUuids.map((uuid) => `cryptomount -u ${uuid.replaceAll("-", "")}`),
+    `search --no-floppy --fs-uuid --set=root ${facts.bootUuid}`,
+  ];
+}
+
+/** Where there is a choice, there must be time for it. */
+function menuSeconds(others: readonly GrubFacts[]): number {
+  return others.length > 0 ? 5 : 0;
 }
 
 /** What a later update-grub builds the same from. */
-export function grubDefaults(step: BootloaderStep, facts: Pick<GrubFacts, "cryptoUuids">): string {
+export function grubDefaults(
+  step: BootloaderStep,
+  { cryptoUuids }: Pick<GrubFacts, "cryptoUuids">,
+  others: readonly GrubFacts[],
+): string {
   return `# Written by Muster.
 GRUB_DEFAULT=0
-GRUB_TIMEOUT=0
+GRUB_TIMEOUT=${menuSeconds(others)}
 GRUB_DISTRIBUTOR=\`. /etc/os-release; echo "$NAME"\`
 GRUB_CMDLINE_LINUX_DEFAULT=""
 GRUB_CMDLINE_LINUX="${kernelWords(step).join(" ")}"
 GRUB_TERMINAL="console serial"
 GRUB_SERIAL_COMMAND="${serial}"
 GRUB_DISABLE_OS_PROBER=true
-${facts.cryptoUuids.length > 0 ? "GRUB_ENABLE_CRYPTODISK=y\n" : ""}`;
+${cryptoUuids.length > 0 ? "GRUB_ENABLE_CRYPTODISK=y\n" : ""}`;
 }
 
 function kernelWords(step: BootloaderStep): string[] {

@@ -1,74 +1,241 @@
-// Step `image`: puts the image's file system onto the root device and makes it this machine's own.
-import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
+// Step `image`: puts images onto the plan's devices and makes them this machine's own.
 import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import type { ImageManifest } from "../../proto/gen/muster/v1/image_pb.ts";
-import type { Step } from "../step.ts";
+import { ImageKind, type ImageManifest } from "../../proto/gen/muster/v1/image_pb.ts";
+import type { Delivery } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import type { ImageTarget } from "../../proto/gen/muster/v1/step_pb.ts";
+import { type DeliveryContext, deliver } from "../delivery/deliver.ts";
+import { openFormers, openImage } from "../delivery/open-image.ts";
+import { Sources } from "../delivery/sources.ts";
+import { addTallies, doneBytes, type Tally } from "../delivery/tally.ts";
+import { treeContent } from "../delivery/tree-content.ts";
+import type { ActionOf, LocatedImage, Step, StepContext } from "../step.ts";
 import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
 import { adoptFilesystem, isAdoptable } from "../storage/adopt.ts";
 import { formatBytes } from "../storage/bytes.ts";
-import { writeChunks } from "../storage/chunks.ts";
-import { deviceOf } from "../storage/devices.ts";
-import { openManifest } from "../storage/image-manifest.ts";
+import { type Devices, deviceOf } from "../storage/devices.ts";
+import { filesystemIds, mkfsCommand } from "../storage/filesystems.ts";
+import { identifiersOf } from "../storage/identifiers.ts";
+import { withMounts } from "../storage/mounts.ts";
 import { sizeOf } from "../storage/verify.ts";
-import type { StorageContext } from "../storage/wait.ts";
+import { settleDisk } from "../storage/whole-disk.ts";
+
+/** An image of the step that was found and fits where it is to go. */
+type Order = {
+  target: ImageTarget;
+  located: LocatedImage;
+  manifest: ImageManifest;
+  plan: DiskPlan;
+  /** Of the plan; absent for a whole disk. */
+  fs: PlannedFs | undefined;
+};
+
+/** What all images of one step share. */
+type Work = {
+  action: ActionOf<"image">;
+  context: StepContext;
+  mountPoint: string;
+  /** Shows the progress of the image that is being written, on top of those before it. */
+  show(tally: Readonly<Tally>, activity: string): void;
+};
 
 export const image = createImageStep();
 
 export function createImageStep(options: StorageOptions = machineStorage): Step<"image"> {
   return async (action, context) => {
     const plan = requirePlan(action);
-    const signed = await context.images.manifest(action.imageDigest, context.signal);
-    const manifest = openManifest(signed, action.imageDigest, context.identity.imageKey);
-    checkFilesystem(plan, manifest);
+    if (action.targets.length === 0)
+      throw new Error("the step came without an image. Plan and deploy again.");
+    const orders: Order[] = [];
+    for (const target of action.targets) orders.push(await openOrder(target, plan, action.delivery, context));
     const devices = await activate(plan, context, options);
-    const target = deviceOf(devices, plan.rootDevice);
-    await checkFits(manifest, target, context);
-    const file = await openAlone(target);
-    const tally = await writeChunks(file, manifest, action.imageDigest, context).finally(() => file.close());
-    context.progress({ activity: "checking and growing the file system" });
-    await adoptFilesystem(rootFilesystem(plan), target, `${options.mountPoint}-image`, context);
-    const [written, skipped] = [formatBytes(tally.movedBytes), formatBytes(tally.skippedBytes)];
-    const size = formatBytes(await sizeOf(target, context));
-    return `${manifest.name}: ${written} written, ${skipped} skipped, ${manifest.filesystem} grown to ${size} on ${target}`;
+    // All fit, or none is written.
+    for (const order of orders) await checkFits(order, devices, context);
+    const progress = new StepProgress(orders, context);
+    const results: string[] = [];
+    for (const order of orders) {
+      const show = (tally: Readonly<Tally>, activity: string) => progress.show(tally, activity);
+      const work = { action, context, mountPoint: `${options.mountPoint}-image`, show };
+      results.push(await put(order, deviceOf(devices, order.target.device), work, progress));
+    }
+    return results.join("; ");
   };
 }
 
-/** O_EXCL on a block device: refused while it is mounted or part of something else. */
-async function openAlone(target: string): Promise<FileHandle> {
-  try {
-    return await open(target, constants.O_RDWR | constants.O_EXCL);
-  } catch (cause) {
-    if (!(cause instanceof Error && "code" in cause && cause.code === "EBUSY")) throw cause;
+async function openOrder(
+  target: ImageTarget,
+  plan: DiskPlan,
+  delivery: Delivery,
+  context: StepContext,
+): Promise<Order> {
+  const { images, identity, signal, log } = context;
+  const digest = target.imageDigest;
+  const located = await images.locate(digest, delivery, signal);
+  const manifest = await openImage(digest, located.sources, identity.imageKey, {
+    signal,
+    log,
+    report: (source, fault) => images.report(digest, source, fault),
+    relocate: async () => (await images.locate(digest, delivery, signal)).sources,
+  });
+  const fs = plan.fss.find(({ device }) => device === target.device);
+  checkKind(target, manifest, fs);
+  return { target, located, manifest, plan, fs };
+}
+
+function checkKind({ device }: ImageTarget, manifest: ImageManifest, fs: PlannedFs | undefined): void {
+  const isDisk = device.startsWith("disk/");
+  if (isDisk !== (manifest.kind === ImageKind.DISK)) {
+    const [is, wanted] = isDisk ? ["no", "a whole disk"] : ["an", `the file system ${device}`];
     throw new Error(
-      `${target} is in use by something that is no step; see lsblk. Unmount or stop it and retry.`,
-      {
-        cause,
-      },
+      `image ${manifest.name} is ${is} image of a whole disk, and is to go to ${wanted}. Change the role or the ` +
+        "scheme.",
     );
+  }
+  if (isDisk) return;
+  if (!fs) throw new Error(`the plan has no file system on ${device}. Plan and deploy again.`);
+  if (manifest.kind === ImageKind.TREE || (manifest.filesystem === fs.type && isAdoptable(fs.type))) return;
+  throw new Error(
+    `image ${manifest.name} holds ${manifest.filesystem || "no known file system"}, the scheme wants ` +
+      `${fs.type} for ${fs.mount || device}. Both have to be the same, one of ext2, ext3, ext4, xfs and btrfs: ` +
+      "change the scheme or the image.",
+  );
+}
+
+async function checkFits({ target, manifest }: Order, devices: Devices, context: StepContext): Promise<void> {
+  // How much a tree takes is known when it is unpacked.
+  if (manifest.kind === ImageKind.TREE) return;
+  const path = deviceOf(devices, target.device);
+  const size = await sizeOf(path, context);
+  if (size >= manifest.sizeBytes) return;
+  throw new Error(
+    `image ${manifest.name} needs ${manifest.sizeBytes} bytes, ${path} has ${size}. Make ${target.device} larger in ` +
+      "the scheme, or take a larger disk.",
+  );
+}
+
+/** Gives in words what was done. */
+async function put(order: Order, path: string, work: Work, progress: StepProgress): Promise<string> {
+  const { manifest, fs } = order;
+  const { context, mountPoint } = work;
+  const tally =
+    manifest.kind === ImageKind.TREE ? await unpack(order, path, work) : await write(order, path, work);
+  progress.finished(tally);
+  const { moved, written, copied, skipped } = tally;
+  const moves = [
+    `${inWords(moved)} moved`,
+    `${inWords(written)} written`,
+    ...(copied > 0 ? [`${inWords(copied)} copied on the disk`] : []),
+    `${inWords(skipped)} skipped`,
+  ].join(", ");
+  if (manifest.kind === ImageKind.TREE) return `${manifest.name}: ${moves}, unpacked onto ${path}`;
+  if (!fs) {
+    context.progress({ activity: "fitting the partition table to the disk" });
+    const grown = await settleDisk(path, manifest.rootPartition, mountPoint, context);
+    return `${manifest.name}: ${moves}, on ${path}: ${grown}`;
+  }
+  context.progress({ activity: "checking and growing the file system" });
+  await adoptFilesystem(fs, path, mountPoint, context);
+  const size = formatBytes(await sizeOf(path, context));
+  return `${manifest.name}: ${moves}, ${manifest.filesystem} grown to ${size} on ${path}`;
+}
+
+function inWords(bytes: number): string {
+  return formatBytes(BigInt(bytes));
+}
+
+async function write({ target, located, manifest }: Order, path: string, work: Work): Promise<Tally> {
+  const { action, context } = work;
+  const digest = target.imageDigest;
+  const { sources, formerDigests } = located;
+  const { signal, log, attempt, identity } = context;
+  const digests = formerDigests.filter((one) => one !== digest);
+  const formers = await openFormers(digests, manifest, sources, identity.imageKey, { signal, log });
+  // The node may have had this very image.
+  if (formerDigests.includes(digest)) formers.push(manifest);
+  const { verify } = action;
+  return deliver(
+    { path, manifest, digest, sources, formers, attempt, verify },
+    { ...deliveryContext(digest, work), progress: work.show },
+  );
+}
+
+function deliveryContext(digest: string, { action, context }: Work): Omit<DeliveryContext, "progress"> {
+  const { images, signal, log, run } = context;
+  return {
+    signal,
+    log,
+    run,
+    report: (source, fault) => images.report(digest, source, fault),
+    relocate: async () => (await images.locate(digest, action.delivery, signal)).sources,
+  };
+}
+
+/** Into a file system that is made for it. An attempt that was interrupted is begun anew. */
+async function unpack(order: Order, path: string, work: Work): Promise<Tally> {
+  const { target, located, manifest, plan, fs } = order;
+  const { context, mountPoint } = work;
+  const { run, signal } = context;
+  if (!fs) throw new Error(`the plan has no file system on ${target.device}. Plan and deploy again.`);
+  context.progress({ activity: `making ${fs.type} on ${path}` });
+  const ids = filesystemIds(identifiersOf(plan, context), target.device);
+  await run(mkfsCommand(fs, path, ids), { signal });
+  const total = Number(manifest.sizeBytes);
+  const tally: Tally = { total, moved: 0, fetched: 0, copied: 0, skipped: 0, written: 0, verified: 0 };
+  const sources = new Sources(located.sources, deliveryContext(target.imageDigest, work));
+  const onChunk = (stored: number) => {
+    tally.moved += stored;
+  };
+  const stream = treeContent({ manifest, digest: target.imageDigest, sources, signal, onChunk });
+  async function* counted() {
+    for await (const bytes of stream) {
+      yield bytes;
+      tally.fetched += bytes.length;
+      tally.written += bytes.length;
+      work.show(tally, `unpacking ${manifest.name}`);
+    }
+  }
+  const mount = { kind: "device", source: path, target: mountPoint, type: fs.type } as const;
+  const options = ["--numeric-owner", "--xattrs", "--xattrs-include=*", "--acls", "-p"];
+  await withMounts([mount], context, async () => {
+    await run(["tar", "-x", ...options, "-C", mountPoint], {
+      signal,
+      input: counted(),
+      timeoutMs: Number.POSITIVE_INFINITY,
+    });
+    await run(["sync", "--file-system", mountPoint], { signal, timeoutMs: Number.POSITIVE_INFINITY });
+  });
+  return tally;
+}
+
+/** The progress of a step with several images, as one. */
+class StepProgress {
+  readonly #context: StepContext;
+  readonly #totalBytes: bigint;
+  #before: Tally | undefined;
+
+  constructor(orders: readonly Order[], context: StepContext) {
+    this.#context = context;
+    this.#totalBytes = orders.reduce((sum, { manifest }) => sum + contentBytes(manifest), 0n);
+  }
+
+  show(tally: Readonly<Tally>, activity: string): void {
+    const all = this.#before ? addTallies(this.#before, tally) : tally;
+    this.#context.progress({
+      currentBytes: BigInt(doneBytes(all)),
+      totalBytes: this.#totalBytes,
+      movedBytes: BigInt(all.moved),
+      skippedBytes: BigInt(all.skipped),
+      writtenBytes: BigInt(all.written),
+      verifiedBytes: BigInt(all.verified),
+      activity,
+    });
+  }
+
+  finished(tally: Tally): void {
+    this.#before = this.#before ? addTallies(this.#before, tally) : tally;
   }
 }
 
-function rootFilesystem(plan: DiskPlan): PlannedFs {
-  const root = plan.fss.find((fs) => fs.device === plan.rootDevice);
-  if (!root) throw new Error("the plan has no file system for /. Plan again.");
-  return root;
-}
-
-function checkFilesystem(plan: DiskPlan, manifest: ImageManifest): void {
-  const root = plan.fss.find((fs) => fs.device === plan.rootDevice);
-  if (root && manifest.filesystem === root.type && isAdoptable(root.type)) return;
-  throw new Error(
-    `image ${manifest.name} holds ${manifest.filesystem || "no known file system"}, the scheme wants ` +
-      `${root?.type ?? "nothing"} for /. Both have to be the same, one of ext2, ext3, ext4, xfs and btrfs: change ` +
-      "the scheme or the image.",
-  );
-}
-
-async function checkFits(manifest: ImageManifest, target: string, context: StorageContext): Promise<void> {
-  const size = await sizeOf(target, context);
-  if (size >= manifest.sizeBytes) return;
-  throw new Error(
-    `image ${manifest.name} needs ${manifest.sizeBytes} bytes, ${target} has ${size}. Make / larger in the scheme.`,
-  );
+function contentBytes({ kind, sizeBytes, extents }: ImageManifest): bigint {
+  if (kind === ImageKind.TREE) return sizeBytes;
+  return extents.reduce((sum, extent) => sum + BigInt(extent.sizeBytes), 0n);
 }

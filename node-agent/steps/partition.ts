@@ -10,9 +10,10 @@ import {
   type PlannedDisk,
   type PlannedVg,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import { wholeDiskOf } from "../../proto/plan/whole-disk.ts";
 import type { Step, StepContext } from "../step.ts";
 import { machineStorage, requirePlan, type StorageOptions, startLayer } from "../storage/activate.ts";
-import { compare, rootDevices } from "../storage/applied.ts";
+import { compare, imageDevices } from "../storage/applied.ts";
 import { createArray } from "../storage/arrays.ts";
 import { deviceOf, deviceOfDisk, partitionDevices, partitionPath } from "../storage/devices.ts";
 import { diskKey, type MachineDisk, matchDisks } from "../storage/disks.ts";
@@ -60,6 +61,7 @@ export function createPartitionStep(options: StorageOptions = machineStorage): S
       plan.vgs.map(({ name }) => name),
       context,
     );
+    if (wholeDiskOf(plan)) return emptyDisks(disks, context);
     // A key that is not to be had must be known before there is nothing left to go back to.
     for (const { secret } of plan.luks) await context.secrets(secret, context.signal);
     const ids = identifiersOf(plan, context);
@@ -85,6 +87,21 @@ export function createPartitionStep(options: StorageOptions = machineStorage): S
     for (const planned of plan.disks) await markApplied(planned, pathOf(planned, apply), ids, context);
     return result;
   };
+}
+
+/**
+ * All that is to be done for an image of a whole disk. Whether it has been done before is no matter: as long as
+ * this step runs, the image is still to come. What is not wiped stays for the image step to recognise.
+ */
+async function emptyDisks(disks: ReadonlyMap<string, MachineDisk>, context: StepContext): Promise<string> {
+  const paths = [...disks.values()].map(({ path }) => path);
+  for (const tree of await freeDisks(paths, context)) {
+    context.progress({ activity: `wiping ${tree.path}` });
+    await wipeFreed(tree, context);
+  }
+  await settle(context);
+  await context.run(["sync"], { signal: context.signal });
+  return `${paths.join(", ")} emptied; the image brings its own partitions`;
 }
 
 function pathOf(planned: PlannedDisk, { disks }: Apply): string {
@@ -182,11 +199,11 @@ async function clearGroup(vg: PlannedVg, apply: Apply): Promise<void> {
   await activateGroup(vg, devices, context);
 }
 
-/** All but root, which comes with the image. */
+/** All but those that an image brings. */
 async function makeFilesystems({ plan, ids, context, devices }: Apply): Promise<void> {
-  const roots = rootDevices(plan);
+  const imaged = imageDevices(plan);
   for (const fs of plan.fss) {
-    if (fs.action === DiskAction.KEEP || roots.includes(fs.device)) continue;
+    if (fs.action === DiskAction.KEEP || imaged.includes(fs.device)) continue;
     for (const name of [fs.device, ...fs.copies]) {
       const device = deviceOf(devices, name);
       context.progress({ activity: `making ${fs.type} on ${device}` });

@@ -7,7 +7,8 @@ import type { Step } from "../step.ts";
 
 export const reboot: Step<"reboot"> = async ({ hostname, rootDevice }, { run, log }) => {
   await run(["sync"]);
-  if (hostname) log(`the machine reboots; it should come back as ${hostname} with root ${rootDevice}`);
+  const root = rootDevice ? ` with root ${rootDevice}` : "";
+  if (hostname) log(`the machine reboots; it should come back as ${hostname}${root}`);
   return "the reboot was started";
 };
 

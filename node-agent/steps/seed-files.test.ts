@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { parse } from "yaml";
 import { DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { SeedStepSchema } from "../../proto/gen/muster/v1/step_pb.ts";
-import { crypttab, fstab, keyFiles, openedByFile, seedFiles } from "./seed-files.ts";
+import { crypttab, fstab, keyFiles, machineFiles, openedByFile, storageFiles } from "./seed-files.ts";
 
 const plan = create(DiskPlanSchema, {
   mds: [{ name: "os" }],
@@ -20,7 +20,6 @@ const plan = create(DiskPlanSchema, {
 const uuids = new Map(plan.fss.map(({ device }, index) => [device, `u${index}`]));
 const step = create(SeedStepSchema, {
   plan,
-  imageDigest: "ab12",
   hostname: "node-1",
   domain: "lab.test",
   instanceId: "123",
@@ -29,7 +28,10 @@ const step = create(SeedStepSchema, {
 const identity = { node: "n", joinBundle: '{"a":1}', imageKey: "", privateKey: "KEY", certificate: "CERT" };
 const arrayUuids = new Map([["os", "1:2:3:4"]]);
 const luksUuids = new Map();
-const files = seedFiles(step, { plan, uuids, arrayUuids, luksUuids }, identity);
+const files = [
+  ...storageFiles({ plan, uuids, arrayUuids, luksUuids }),
+  ...machineFiles(step, "ab12", identity),
+];
 
 function content(path: string): string {
   return files.find((file) => file.path === path)?.content ?? "";
@@ -89,9 +91,35 @@ test("crypttab: the initramfs asks for root, the rest opens by files on root and
   ]);
 });
 
+test("an operating system has no key of what only another one uses", () => {
+  const locked = create(DiskPlanSchema, {
+    luks: [
+      { name: "safe", device: "partition/os/0/a" },
+      { name: "both", device: "partition/os/0/b" },
+    ],
+    fss: [
+      { device: "partition/os/0/c", type: "ext4", mount: "/", os: ["open"] },
+      { device: "luks/safe", type: "ext4", mount: "/", os: ["closed"] },
+      { device: "luks/both", type: "ext4", mount: "/srv" },
+    ],
+    systems: [
+      { os: "open", rootDevice: "partition/os/0/c" },
+      { os: "closed", rootDevice: "luks/safe" },
+    ],
+  });
+  const luksUuids = new Map([
+    ["safe", "u1"],
+    ["both", "u2"],
+  ]);
+  const crypttabOf = (rootDevice: string) => crypttab({ plan: { ...locked, rootDevice }, luksUuids });
+  const byFile = "both UUID=u2 /etc/cryptsetup-keys.d/both.key luks,nofail\n";
+  expect(crypttabOf("partition/os/0/c")).toBe(byFile);
+  expect(crypttabOf("luks/safe")).toBe(`safe UUID=u1 none luks,initramfs\n${byFile}`);
+});
+
 test("mdadm.conf of an array with the old metadata, which has no name", () => {
   const old = create(DiskPlanSchema, { mds: [{ name: "os", metadata: "0.90" }] });
-  const conf = seedFiles(step, { plan: old, uuids, arrayUuids, luksUuids }, identity).find(
+  const conf = storageFiles({ plan: old, uuids, arrayUuids, luksUuids }).find(
     ({ path }) => path === "/etc/mdadm/mdadm.conf",
   );
   expect(conf?.content).toContain("ARRAY /dev/md/os metadata=0.90 UUID=1:2:3:4\n");
@@ -103,9 +131,7 @@ MAILADDR root
 ARRAY /dev/md/os metadata=1.2 name=any:os UUID=1:2:3:4
 `);
   const plain = create(DiskPlanSchema, { ...plan, mds: [] });
-  const paths = seedFiles(step, { plan: plain, uuids, arrayUuids, luksUuids }, identity).map(
-    ({ path }) => path,
-  );
+  const paths = storageFiles({ plan: plain, uuids, arrayUuids, luksUuids }).map(({ path }) => path);
   expect(paths).not.toContain("/etc/mdadm/mdadm.conf");
 });
 

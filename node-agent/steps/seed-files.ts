@@ -21,14 +21,22 @@ export type SeedFacts = {
   luksUuids: ReadonlyMap<string, string>;
 };
 
-export function seedFiles(step: SeedStep, facts: SeedFacts, identity: Identity): SeedFile[] {
-  const file = (path: string, content: string, mode = 0o644): SeedFile => ({ path, content, mode });
-  const seed = "/var/lib/cloud/seed/nocloud";
-  const agent = "/var/lib/muster/agent";
+const file = (path: string, content: string, mode = 0o644): SeedFile => ({ path, content, mode });
+
+/** For a system whose file systems were made by the plan. */
+export function storageFiles(facts: SeedFacts): SeedFile[] {
   return [
     file("/etc/fstab", fstab(facts.plan, facts.uuids)),
     ...(facts.plan.mds.length > 0 ? [file("/etc/mdadm/mdadm.conf", mdadmConf(facts))] : []),
-    ...(facts.plan.luks.length > 0 ? [file("/etc/crypttab", crypttab(facts))] : []),
+    ...(ownLuks(facts.plan).length > 0 ? [file("/etc/crypttab", crypttab(facts))] : []),
+  ];
+}
+
+/** For every system: its name, its network and the agent's identity. `imageDigest` is that of its `/`. */
+export function machineFiles(step: SeedStep, imageDigest: string, identity: Identity): SeedFile[] {
+  const seed = "/var/lib/cloud/seed/nocloud";
+  const agent = "/var/lib/muster/agent";
+  return [
     file("/etc/hostname", `${step.hostname}\n`),
     file(`${seed}/meta-data`, metaData(step)),
     file(`${seed}/user-data`, userData(step)),
@@ -36,7 +44,7 @@ export function seedFiles(step: SeedStep, facts: SeedFacts, identity: Identity):
     file("/etc/muster/join.json", identity.joinBundle, 0o600),
     file(`${agent}/key.pem`, identity.privateKey, 0o600),
     file(`${agent}/cert.pem`, identity.certificate),
-    file(`${agent}/image-digest`, `${step.imageDigest}\n`),
+    file(`${agent}/image-digest`, `${imageDigest}\n`),
   ];
 }
 
@@ -77,7 +85,7 @@ function mdadmConf({ plan, arrayUuids }: SeedFacts): string {
  */
 export function crypttab({ plan, luksUuids }: Pick<SeedFacts, "plan" | "luksUuids">): string {
   const byFile = openedByFile(plan);
-  const lines = plan.luks.map(({ name }) => {
+  const lines = ownLuks(plan).map(({ name }) => {
     const how = byFile.some((luks) => luks.name === name)
       ? `${keyPath(name)} luks,nofail`
       : "none luks,initramfs";
@@ -89,7 +97,16 @@ export function crypttab({ plan, luksUuids }: Pick<SeedFacts, "plan" | "luksUuid
 /** The LUKS devices that the installed system opens by itself. */
 export function openedByFile(plan: DiskPlan): PlannedLuks[] {
   const early = layersBelow(plan, plan.rootDevice).luks;
-  return plan.luks.filter((luks) => !early.includes(luks));
+  return ownLuks(plan).filter((luks) => !early.includes(luks));
+}
+
+/** All but what only the other operating systems of the node use: one of those may be locked against this one. */
+function ownLuks(plan: DiskPlan): PlannedLuks[] {
+  const below = (fss: PlannedFs[]) => fss.flatMap(({ device }) => layersBelow(plan, device).luks);
+  const own = ownFilesystems(plan);
+  const used = below(own);
+  const foreign = below(plan.fss.filter((fs) => !own.includes(fs)));
+  return plan.luks.filter((luks) => used.includes(luks) || !foreign.includes(luks));
 }
 
 /** What opens LUKS devices at boot, by their names. */

@@ -1,25 +1,39 @@
-// Step `seed`: mounts what was deployed and writes this machine's own files into it.
+// Step `seed`: mounts what was deployed and writes this machine's own files into it, for each operating system.
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import type { SeedStep } from "../../proto/gen/muster/v1/step_pb.ts";
+import { wholeDiskOf } from "../../proto/plan/whole-disk.ts";
 import type { Step, StepContext } from "../step.ts";
 import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
 import { arrayDetail } from "../storage/arrays.ts";
-import { type Devices, deviceOf } from "../storage/devices.ts";
+import { type Devices, deviceOf, partitionPath } from "../storage/devices.ts";
 import { uuidOf } from "../storage/filesystems.ts";
 import { luksUuid } from "../storage/luks.ts";
 import { type Mount, ownFilesystems, planMounts, withMounts } from "../storage/mounts.ts";
+import { type OwnSystem, ownSystems } from "../storage/systems.ts";
 import { exists } from "../storage/tables.ts";
-import type { StorageContext } from "../storage/wait.ts";
+import { type StorageContext, waitFor } from "../storage/wait.ts";
 import { writeConfigDrives } from "./config-drive.ts";
 import {
   type KeyFile,
   keyFiles,
+  machineFiles,
   openedByFile,
   type SeedFacts,
   type SeedFile,
-  seedFiles,
+  storageFiles,
 } from "./seed-files.ts";
+
+/** What seeding one operating system needs. `root` and `imageRoot` are where it is mounted. */
+type Target = {
+  action: SeedStep;
+  system: OwnSystem;
+  devices: Devices;
+  root: string;
+  imageRoot: string;
+  context: StepContext;
+};
 
 export const seed = createSeedStep();
 
@@ -27,29 +41,73 @@ export function createSeedStep(options: StorageOptions = machineStorage): Step<"
   return async (action, context) => {
     const plan = requirePlan(action);
     const devices = await activate(plan, context, options);
-    const files = [
-      ...seedFiles(action, await gatherFacts(plan, devices, context), context.identity),
-      ...keyFiles(await luksKeys(plan, context)),
-    ];
     const root = options.mountPoint;
-    // Root once more by itself: what the image has below the mount points of the other file systems.
     const imageRoot = `${root}-image`;
-    const mounts: Mount[] = [
-      ...planMounts(plan, devices, root),
-      { kind: "device", source: deviceOf(devices, plan.rootDevice), target: imageRoot, type: rootType(plan) },
-    ];
-    await withMounts(mounts, context, async () => {
-      await moveContent(plan, imageRoot, root, context);
-      await checkOpener(plan, root);
-      for (const file of files) await writeSeedFile(root, file);
-      // The mark of the bootstrap ramdisk; with it the installed agent would take itself for that.
-      await rm(join(root, "/etc/muster/bootstrap"), { force: true });
-      await context.run(["sync"], { signal: context.signal });
-    });
+    const systems = ownSystems(plan, action.systems);
+    const seedOne = wholeDiskOf(plan) ? seedWholeDisk : seedSystem;
+    let written = 0;
+    for (const system of systems)
+      written += await seedOne({ action, system, devices, root, imageRoot, context });
     const drives = await writeConfigDrives(plan, devices, action, imageRoot, context);
+    const where = systems.length > 1 ? ` in ${systems.map(({ image }) => image.os).join(" and ")}` : "";
     const also = drives > 0 ? `; ${drives} config ${drives === 1 ? "drive" : "drives"}` : "";
-    return `${files.length} files for ${action.hostname}; cloud-init instance ${action.instanceId}${also}`;
+    return `${written} files for ${action.hostname}${where}; cloud-init instance ${action.instanceId}${also}`;
   };
+}
+
+/** Gives the number of files. */
+async function seedSystem({ action, system, devices, root, imageRoot, context }: Target): Promise<number> {
+  const { plan, image } = system;
+  const files = [
+    ...storageFiles(await gatherFacts(plan, devices, context)),
+    ...machineFiles(action, image.imageDigest, context.identity),
+    ...keyFiles(await luksKeys(plan, context)),
+  ];
+  // Root once more by itself: what the image has below the mount points of the other file systems.
+  const source = deviceOf(devices, plan.rootDevice);
+  const mounts: Mount[] = [
+    ...planMounts(plan, devices, root),
+    { kind: "device", source, target: imageRoot, type: rootType(plan) },
+  ];
+  await withMounts(mounts, context, async () => {
+    await moveContent(plan, imageRoot, root, context);
+    await checkOpener(plan, root);
+    await writeSeedFiles(files, root, context);
+  });
+  return files.length;
+}
+
+/** An image of a whole disk has its own idea of its file systems: nothing is written that is about those. */
+async function seedWholeDisk({ action, system, devices, root, context }: Target): Promise<number> {
+  const { plan, image } = system;
+  const files = machineFiles(action, image.imageDigest, context.identity);
+  const source = partitionPath(deviceOf(devices, plan.rootDevice), image.rootPartition);
+  await waitFor(
+    async () => ((await exists(source)) ? source : undefined),
+    `there is no ${source}, which is / as the image's manifest says. Run the image step again.`,
+    context.signal,
+  );
+  // Of what type it is, the image knows.
+  await withMounts([{ kind: "device", source, target: root, type: "auto" }], context, async () => {
+    if (!(await exists(join(root, "etc")))) {
+      throw new Error(
+        `${source} has no /etc, so it is not the image's /. Take an image that has / directly on a partition.`,
+      );
+    }
+    await writeSeedFiles(files, root, context);
+  });
+  return files.length;
+}
+
+async function writeSeedFiles(
+  files: (SeedFile | KeyFile)[],
+  root: string,
+  context: StorageContext,
+): Promise<void> {
+  for (const file of files) await writeSeedFile(root, file);
+  // The mark of the bootstrap ramdisk; with it the installed agent would take itself for that.
+  await rm(join(root, "/etc/muster/bootstrap"), { force: true });
+  await context.run(["sync"], { signal: context.signal });
 }
 
 function rootType(plan: DiskPlan): string {

@@ -35,7 +35,7 @@ function context(): StepContext {
     signal: new AbortController().signal,
     step: "demo-1/n1/task",
     attempt: 1,
-    images: { manifest: () => Promise.reject(new Error("no images here")), chunks: async function* () {} },
+    images: { locate: () => Promise.reject(new Error("no images here")), report: async () => {} },
     secrets: () => Promise.reject(new Error("no secrets here")),
     identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "", certificate: "" },
   };

@@ -26,7 +26,7 @@ export function requirePlan(action: { plan?: DiskPlan | undefined }): DiskPlan {
   return action.plan;
 }
 
-/** Starts everything of the plan and gives the node of each of its devices. */
+/** Starts everything of the plan and gives the node of each of its devices, the disks themselves among them. */
 export async function activate(
   plan: DiskPlan,
   context: StorageContext & Pick<StepContext, "secrets">,
@@ -39,6 +39,7 @@ export async function activate(
     await verifyPartitions(planned, deviceOfDisk(disks, diskKey(planned)).path);
   }
   const devices = partitionDevices(plan, disks);
+  for (const [key, { path }] of disks) devices.set(`disk/${key}`, path);
   for (const layer of orderLayers(plan)) await startLayer(layer, devices, context, context.secrets);
   return devices;
 }

@@ -116,11 +116,11 @@ async function filesystemsDiffer(
   ids: Identifiers,
   context: StorageContext,
 ): Promise<string | undefined> {
-  const roots = rootDevices(plan);
+  const imaged = imageDevices(plan);
   for (const fs of plan.fss) {
     const kept = fs.action === DiskAction.KEEP;
     // Root is what the image step makes of it.
-    if (!kept && roots.includes(fs.device)) continue;
+    if (!kept && imaged.includes(fs.device)) continue;
     for (const name of [fs.device, ...fs.copies]) {
       const found = await readSignature(deviceOf(devices, name), context);
       const difference = filesystemDifference(fs, name, found, kept ? undefined : ids);
@@ -130,7 +130,8 @@ async function filesystemsDiffer(
   return undefined;
 }
 
-/** The devices that get an image. */
-export function rootDevices({ rootDevice, systems }: DiskPlan): string[] {
-  return systems.length > 0 ? systems.map((system) => system.rootDevice) : [rootDevice];
+/** The devices that get an image: those of `/`, and what a role has further images for. */
+export function imageDevices({ rootDevice, systems, fss }: DiskPlan): string[] {
+  const roots = systems.length > 0 ? systems.map((system) => system.rootDevice) : [rootDevice];
+  return [...roots, ...fss.filter(({ fromImage }) => fromImage).map(({ device }) => device)];
 }

@@ -46,6 +46,28 @@ describe("the commands of a plan", () => {
     ]);
   });
 
+  it("for an image of a whole disk only empty it", () => {
+    const plan = create(DiskPlanSchema, {
+      disks: [
+        {
+          ...sector,
+          selector: "os",
+          serial: "S1",
+          lastName: "sda",
+          before: [{ name: "sda1", sizeBytes: 1n }],
+        },
+      ],
+      rootDevice: "disk/os/0",
+    });
+    expect(plannedCommands(plan)).toEqual([
+      "wipefs --all /dev/sda1",
+      "wipefs --all /dev/sda",
+      "blkdiscard --force --zeroout --offset 0 --length 1048576 /dev/sda",
+      "sync",
+      "# then the image is written to /dev/sda, with its own partitions and boot loader",
+    ]);
+  });
+
   it("leave alone what is kept", () => {
     const plan = create(DiskPlanSchema, {
       disks: [

@@ -8,7 +8,8 @@ import {
   type PlannedLuks,
   type PlannedMd,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import { rootDevices } from "./applied.ts";
+import { wholeDiskOf } from "../../proto/plan/whole-disk.ts";
+import { imageDevices } from "./applied.ts";
 import { mdadmAssembleCommand, mdadmCreateCommand, membersOf } from "./arrays.ts";
 import { type Devices, deviceOf, logicalVolumePath, partitionDevices, partitionPath } from "./devices.ts";
 import { discardCommand } from "./discard.ts";
@@ -48,6 +49,11 @@ export const explanation = [
 
 /** A line each, as a shell would take it. */
 export function plannedCommands(plan: DiskPlan): string[] {
+  const whole = wholeDiskOf(plan);
+  if (whole) {
+    const later = `# then the image is written to ${pathOf(whole)}, with its own partitions and boot loader`;
+    return [...wipeCommands(whole), "sync", later];
+  }
   const disks = new Map(plan.disks.map((planned) => [diskKey(planned), machineDisk(planned)]));
   const devices = new Map(partitionDevices(plan, disks));
   for (const { name } of plan.mds) devices.set(`md/${name}`, `/dev/md/${name}`);
@@ -204,7 +210,7 @@ function discards({ level }: PlannedMd, members: string[]): string[] {
 
 /** All but those that an image is written to. */
 function filesystemCommands(plan: DiskPlan, devices: Devices): string[] {
-  const roots = rootDevices(plan);
+  const roots = imageDevices(plan);
   return plan.fss
     .filter(({ action, device }) => action !== DiskAction.KEEP && !roots.includes(device))
     .flatMap((fs) =>
@@ -217,7 +223,7 @@ function filesystemCommands(plan: DiskPlan, devices: Devices): string[] {
 /** What the steps after this one do to the disks, in words. */
 function laterSteps(plan: DiskPlan, devices: Devices): string[] {
   const written = plan.fss.filter(
-    ({ action, device }) => action !== DiskAction.KEEP && rootDevices(plan).includes(device),
+    ({ action, device }) => action !== DiskAction.KEEP && imageDevices(plan).includes(device),
   );
   const booted = plan.disks.filter(({ bootloader }) => bootloader).map(pathOf);
   return [

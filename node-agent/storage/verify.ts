@@ -1,6 +1,6 @@
 // What the kernel and the disks show of a plan's devices after they were made.
 import { DiskAction, type DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
-import { rootDevices } from "./applied.ts";
+import { imageDevices } from "./applied.ts";
 import { arrayDetail, arrayDifference, findArray, membersOf } from "./arrays.ts";
 import { formatBytes } from "./bytes.ts";
 import { type Devices, deviceOf } from "./devices.ts";
@@ -51,9 +51,9 @@ export async function verifyStorage(
       throw new Error(`${path} has ${size} bytes, the plan says ${lv.sizeBytes}. Plan again.`);
     }
   }
-  const roots = rootDevices(plan);
+  const imaged = imageDevices(plan);
   const made = plan.fss
-    .filter((fs) => fs.action === DiskAction.KEEP || !roots.includes(fs.device))
+    .filter((fs) => fs.action === DiskAction.KEEP || !imaged.includes(fs.device))
     .flatMap((fs) => [fs.device, ...fs.copies].map((name) => ({ fs, name, path: deviceOf(devices, name) })));
   const signatures = await readSignatures(
     made.map(({ path }) => path),

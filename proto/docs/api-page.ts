@@ -15,7 +15,7 @@ import { reasons } from "../rpc/reasons.ts";
 import type { Enum, Message, ProtoFile, Rpc, Service } from "./comments.ts";
 
 /** In the order in which they are read. What only the daemon's store holds is not part of the API. */
-const order = ["node", "cluster", "deployment", "image", "secret", "watch", "daemon", "agent"];
+const order = ["node", "cluster", "deployment", "image", "secret", "watch", "daemon", "agent", "delivery"];
 const shared = ["step", "erase", "disk_plan", "inventory", "manifest"];
 
 export function apiPage(files: readonly ProtoFile[]): string {

@@ -9,7 +9,7 @@ import {
   type Step,
   Step_State,
 } from "../gen/muster/v1/deployment_pb.ts";
-import type { Image } from "../gen/muster/v1/image_pb.ts";
+import { type Image, ImageKind } from "../gen/muster/v1/image_pb.ts";
 import { Environment, Fault_Kind, type Node, Node_State, PowerState } from "../gen/muster/v1/node_pb.ts";
 import type { Secret } from "../gen/muster/v1/secret_pb.ts";
 import { type Event, Event_Severity } from "../gen/muster/v1/watch_pb.ts";
@@ -102,6 +102,8 @@ export const documentFields: Fields<Document> = {
 export const imageFields: Fields<Image> = {
   fields: {
     name: text("", ({ name }) => name),
+    version: text("", ({ version }) => version),
+    kind: choice("", ImageKind, ({ kind }) => kind),
     digest: text("", ({ digest }) => digest),
     kernel_version: text("", ({ kernelVersion }) => kernelVersion),
     filesystem: text("", ({ filesystem }) => filesystem),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Delivery } from "../gen/muster/v1/manifest_pb.ts";
 import { decodeManifests, formatFault } from "./decode.ts";
 
 const scheme = `kind: Scheme
@@ -40,6 +41,18 @@ describe("a good manifest", () => {
     });
     expect(spec.value.parteds[0]?.partitions[1]).toMatchObject({ size: "remaining", flags: ["raid"] });
     expect(spec.value.mds[0]?.level).toBe(1);
+  });
+
+  it("names values of an enum as an operator does, or as the proto file does", () => {
+    const role = (delivery: string) =>
+      `kind: Role\nname: web\nimage: debian\nscheme: flat\ndelivery: ${delivery}\n`;
+    for (const delivery of ["torrent", "DELIVERY_TORRENT"]) {
+      const spec = decode(role(delivery)).documents[0]?.manifest.kind;
+      expect(spec).toMatchObject({ case: "role", value: { delivery: Delivery.TORRENT } });
+    }
+    expect(refusals(role("pigeon"))).toEqual([
+      "a.yaml:5:11: delivery: has no value `pigeon`; it is one of grpc, http, torrent, auto",
+    ]);
   });
 
   it("may use either form of a field's name, multi-line text, durations, anchors and many documents", () => {
@@ -101,13 +114,15 @@ describe("a bad manifest is refused with file, line, column, field and remedy", 
     [
       "no kind",
       "name: n1\n",
-      ["1:1: kind: is missing; it is one of Node, Cluster, Role, Scheme, Task, Recipe"],
+      ["1:1: kind: is missing; it is one of Node, Cluster, Role, Scheme, Task, Recipe, Mirror"],
     ],
     ["unknown kind", "kind: Nod\n", ["1:7: kind: there is no kind `Nod`; did you mean `Node`?"]],
     [
       "no kind like it",
       "# first\nkind: Deployment\n",
-      ["2:7: kind: there is no kind `Deployment`; it is one of Node, Cluster, Role, Scheme, Task, Recipe"],
+      [
+        "2:7: kind: there is no kind `Deployment`; it is one of Node, Cluster, Role, Scheme, Task, Recipe, Mirror",
+      ],
     ],
     ["not a map", "- a\n", ["1:1: expected a map with `kind` and the fields of that kind, found a list"]],
     [

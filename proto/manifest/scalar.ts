@@ -73,12 +73,14 @@ const fits32 = new Set([
 ]);
 const unsigned = new Set([ScalarType.UINT32, ScalarType.FIXED32, ScalarType.UINT64, ScalarType.FIXED64]);
 
+/** Values are written as `torrent`; the name in the proto file, DELIVERY_TORRENT, is taken as well. */
 export function readEnum(desc: DescEnum, node: ParsedNode | null): Read<number> {
   const text = readText(node);
   if (!text.ok) return text;
-  const names = desc.values.map((value) => value.name);
-  const value = desc.values.find((candidate) => candidate.name === text.value);
+  const short = ({ localName }: { localName: string }) => localName.toLowerCase();
+  const value = desc.values.find((one) => one.name === text.value || short(one) === text.value);
   if (value) return yes(value.number);
+  const names = desc.values.filter(({ number }) => number !== 0).map(short);
   return { ok: false, message: `has no value ${quote(text.value)}${hintFor(text.value, names)}` };
 }
 

@@ -1,5 +1,6 @@
 // A disk before and after a plan, as what lies side by side on it: the one source of every picture of it.
 import { DiskAction, type DiskPlan, type PlannedDisk } from "../gen/muster/v1/disk_plan_pb.ts";
+import { wholeDiskOf } from "../plan/whole-disk.ts";
 import { clean } from "./clean.ts";
 
 /** What becomes of a piece of a disk, or where it comes from. */
@@ -17,6 +18,10 @@ export function pictureOf(plan: DiskPlan, disk: PlannedDisk): DiskPicture {
       fate: kept ? "kept" : "destroyed",
     }),
   );
+  const image: Segment[] =
+    wholeDiskOf(plan) === disk
+      ? [{ label: "image of the whole disk", start: 0n, size: disk.sizeBytes, fate: "new" }]
+      : [];
   const after = disk.partitions
     .filter(({ kind }) => kind !== "extended")
     .map(
@@ -41,7 +46,7 @@ export function pictureOf(plan: DiskPlan, disk: PlannedDisk): DiskPicture {
     title: diskTitle(disk),
     size: disk.sizeBytes,
     before: withGaps(found, disk.sizeBytes),
-    after: withGaps([...after, ...others], disk.sizeBytes),
+    after: withGaps([...image, ...after, ...others], disk.sizeBytes),
   };
 }
 

@@ -16,6 +16,10 @@ export const reasons: Record<string, { code: Code; about: string }> = {
     about: "The watcher did not read fast enough: watch again from the last revision that came.",
   },
   CSR: { code: "INVALID_ARGUMENT", about: "The request for a certificate cannot be used." },
+  DISK_FULL: {
+    code: "RESOURCE_EXHAUSTED",
+    about: "The disk of the image store has no room for it, and nothing of it was kept: make room there.",
+  },
   ETAG_MISMATCH: {
     code: "ABORTED",
     about:
@@ -24,6 +28,19 @@ export const reasons: Record<string, { code: Code; about: string }> = {
   IMAGE_DAMAGED: {
     code: "DATA_LOSS",
     about: "The image store lacks a chunk, or has it damaged: repair the image.",
+  },
+  IMAGE_IN_USE: {
+    code: "FAILED_PRECONDITION",
+    about: "A role names the image, or a running deployment uses it: change the role, or wait.",
+  },
+  IMAGE_QUOTA: {
+    code: "RESOURCE_EXHAUSTED",
+    about:
+      "The image store may not grow so much; the metadata has `needed`, `stored`, `quota` and what collecting would free, `collectable`, in bytes.",
+  },
+  IMAGE_NOT_ASSIGNED: {
+    code: "PERMISSION_DENIED",
+    about: "The node has no use for that image: no deployment puts it there.",
   },
   INVALID_FILTER: { code: "INVALID_ARGUMENT", about: "The filter cannot be understood." },
   INVALID_IMAGE: { code: "INVALID_ARGUMENT", about: "The directory holds no image, or a damaged one." },
@@ -85,12 +102,21 @@ export const reasons: Record<string, { code: Code; about: string }> = {
     about:
       "The secret was stored under another key: restore the daemon's pki directory, or set the secret again.",
   },
+  STALLED: {
+    code: "ABORTED",
+    about: "The receiver has not read for too long: fetch again what has not come.",
+  },
   STATE_UNWRITABLE: {
     code: "UNAVAILABLE",
     about:
       "The disk does not take the change, and the daemon ends: whether it is stored shows when it is back.",
   },
   STOPPING: { code: "UNAVAILABLE", about: "The daemon is stopping: call again when it is back." },
+  TICKET: {
+    code: "UNAUTHENTICATED",
+    about:
+      "The data plane was given no ticket, or one that is damaged, expired or for another image: ask where the image is.",
+  },
   UNDECODABLE: { code: "INVALID_ARGUMENT", about: "The bytes are no message of the request's type." },
   UNKNOWN_CHECK: { code: "INVALID_ARGUMENT", about: "There is no check of that name." },
   UNKNOWN_STEP: { code: "INVALID_ARGUMENT", about: "The plan has no such step." },

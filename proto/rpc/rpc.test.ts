@@ -1,6 +1,7 @@
 import { Client, credentials, Server, ServerCredentials } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
 import { AgentService } from "../gen/muster/v1/agent_pb.ts";
+import { DeliveryService } from "../gen/muster/v1/delivery_pb.ts";
 import { NodeService } from "../gen/muster/v1/node_pb.ts";
 import { Connection } from "./client.ts";
 import { type Handlers, serve } from "./server.ts";
@@ -18,6 +19,7 @@ const refuse = async (): Promise<never> => {
 async function connect(
   node: Partial<Handlers<typeof NodeService>>,
   agent: Partial<Handlers<typeof AgentService>>,
+  delivery: Partial<Handlers<typeof DeliveryService>> = {},
 ) {
   const server = new Server();
   serve(server, NodeService, {
@@ -31,11 +33,12 @@ async function connect(
   });
   serve(server, AgentService, {
     session: async function* () {},
-    fetchChunks: async function* () {},
-    getImageManifest: refuse,
     getSecret: refuse,
+    locateImage: refuse,
+    reportSource: refuse,
     ...agent,
   });
+  serve(server, DeliveryService, { getManifest: refuse, fetchChunks: async function* () {}, ...delivery });
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync("127.0.0.1:0", ServerCredentials.createInsecure(), (error, bound) =>
       error ? reject(error) : resolve(bound),
@@ -46,7 +49,12 @@ async function connect(
     () => server.forceShutdown(),
     () => connection[Symbol.dispose](),
   );
-  return { nodes: connection.client(NodeService), agent: connection.client(AgentService), port };
+  return {
+    nodes: connection.client(NodeService),
+    agent: connection.client(AgentService),
+    delivery: connection.client(DeliveryService),
+    port,
+  };
 }
 
 describe("rpc runtime", () => {
@@ -119,7 +127,8 @@ describe("rpc runtime", () => {
 
   it("tells a streaming handler when the client has left its loop", async () => {
     const aborted = Promise.withResolvers<void>();
-    const { agent } = await connect(
+    const { delivery } = await connect(
+      {},
       {},
       {
         fetchChunks: async function* (_, { signal }) {
@@ -128,13 +137,14 @@ describe("rpc runtime", () => {
         },
       },
     );
-    for await (const { index } of agent.fetchChunks({ digest: "" })) if (index === 3) break;
+    for await (const { index } of delivery.fetchChunks({ digest: "" })) if (index === 3) break;
     await aborted.promise;
   });
 
   it("holds a fast handler back to the pace of a slow reader", async () => {
     let produced = 0;
-    const { agent } = await connect(
+    const { delivery } = await connect(
+      {},
       {},
       {
         fetchChunks: async function* () {
@@ -146,7 +156,7 @@ describe("rpc runtime", () => {
         },
       },
     );
-    for await (const { index } of agent.fetchChunks({ digest: "" })) {
+    for await (const { index } of delivery.fetchChunks({ digest: "" })) {
       if (index > 0) break;
       await new Promise((resolve) => setTimeout(resolve, 200));
       expect(produced).toBeLessThan(100);

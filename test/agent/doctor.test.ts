@@ -87,7 +87,7 @@ async function inOurs(module: string, check: string): Promise<{ level: Level; me
   const script = `
     const module = await import(process.argv[1]);
     const surroundings = { stateDir: process.argv[2], address: "10.99.0.1", bootInterface: "boot0",
-      socketPath: "/nowhere", ports: { http: 1, enroll: 2, agent: 3 } };
+      socketPath: "/nowhere", ports: { http: 1, enroll: 2, agent: 3, delivery: 4, deliveryHttp: 5 } };
     console.log(JSON.stringify(await module[process.argv[3]].run(surroundings, false)));`;
   const url = new URL(`../../daemon/drivers/doctor/${module}.ts`, import.meta.url).href;
   const node = [process.execPath, "--input-type=module", "-e", script, url, directory, check];

@@ -117,10 +117,8 @@ export function loopContext(run: Runner, log: LogSink): StepContext {
 }
 
 const noImages: ImageSource = {
-  manifest: () => Promise.reject(new Error("this test has no image")),
-  chunks: () => {
-    throw new Error("this test has no image");
-  },
+  locate: () => Promise.reject(new Error("this test has no image")),
+  report: () => Promise.reject(new Error("this test has no image")),
 };
 
 /** The disk of a plan with this serial, `selector/index` being os/INDEX. */

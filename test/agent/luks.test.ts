@@ -116,7 +116,12 @@ test("a wrong secret opens nothing, and the reason does not show it", async () =
   expect(machine.log.join("\n")).not.toContain("sesame");
 });
 
-const seedAction = create(SeedStepSchema, { plan, hostname: "node-1", mac: "52:54:00:77:00:10" });
+const seedAction = create(SeedStepSchema, {
+  plan,
+  systems: [{ imageDigest: "0".repeat(64) }],
+  hostname: "node-1",
+  mac: "52:54:00:77:00:10",
+});
 
 test("the seed step writes a key file for the data device, for root alone, if the image looks for it", async () => {
   const ids = identifiersOf(plan, context());

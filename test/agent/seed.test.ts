@@ -3,6 +3,7 @@ import { mkdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { testImageKey } from "../../node-agent/delivery/testing/cut-image.ts";
 import { createImageStep } from "../../node-agent/steps/image.ts";
 import { createPartitionStep } from "../../node-agent/steps/partition.ts";
 import { createSeedStep } from "../../node-agent/steps/seed.ts";
@@ -42,18 +43,22 @@ beforeEach(async () => {
   digest = image.digest;
   await createPartitionStep(machine.options)(create(PartitionStepSchema, { plan }), machine.context());
   const context = machine.context();
-  await createImageStep(machine.options)(create(ImageStepSchema, { plan, imageDigest: digest }), {
-    ...context,
-    images: image.source,
-    identity: { ...context.identity, imageKey: image.imageKey },
-  });
+  await createImageStep(machine.options)(
+    create(ImageStepSchema, { plan, targets: [{ imageDigest: digest, device: plan.rootDevice }] }),
+    {
+      ...context,
+      images: image.images,
+      identity: { ...context.identity, imageKey: testImageKey },
+    },
+  );
+  image.source.close();
 });
 afterEach(() => machine.dispose());
 
 function apply(): Promise<string> {
   const action = create(SeedStepSchema, {
     plan,
-    imageDigest: digest,
+    systems: [{ imageDigest: digest }],
     hostname: "node-1",
     domain: "lab.test",
     instanceId: "i-1",

@@ -15,7 +15,7 @@ afterEach(() => rm(stateDir, { recursive: true, force: true }));
 
 /** Runs a script in a mount namespace of its own: its mounts end with it. */
 function shell(script: string): Promise<{ code: number | null; err: string }> {
-  const daemon = `${process.execPath} ${root}/daemon/main.ts --http-port 0 --enroll-port 0 --agent-port 0`;
+  const daemon = `${process.execPath} ${root}/daemon/main.ts --http-port 0 --enroll-port 0 --agent-port 0 --delivery-port 0 --delivery-http-port 0`;
   const env = { ...process.env, DIR: stateDir, DAEMON: daemon, NODE: process.execPath, ROOT: root };
   return new Promise((resolve) => {
     const child = execFile(

@@ -25,7 +25,18 @@ export type TestDaemon = AsyncDisposable & {
 export async function startTestDaemon(more: Change[] = [], ...options: string[]): Promise<TestDaemon> {
   const stateDir = await mkdtemp(join(tmpdir(), "muster-api-"));
   await seed(stateDir, [...[...planState().resources()].map((put) => ({ put })), ...more]);
-  const ports = ["--http-port", "0", "--enroll-port", "0", "--agent-port", "0"];
+  const ports = [
+    "--http-port",
+    "0",
+    "--enroll-port",
+    "0",
+    "--agent-port",
+    "0",
+    "--delivery-port",
+    "0",
+    "--delivery-http-port",
+    "0",
+  ];
   const config = readConfig(["--state-dir", stateDir, ...ports, ...options], {});
   const start = () => startDaemon(config, pino({ level: "silent" }));
   let daemon = await start();

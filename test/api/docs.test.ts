@@ -69,7 +69,7 @@ describe("the comment of an RPC", () => {
 
 describe("the reasons of errors", () => {
   it("are those that the daemon gives", () => {
-    const folders = ["daemon", "daemon/api", "daemon/engine", "proto/rpc"];
+    const folders = ["daemon", "daemon/api", "daemon/delivery", "daemon/engine", "proto/rpc"];
     const sources = folders.flatMap((folder) =>
       readdirSync(join(root, folder))
         .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts") && file !== "reasons.ts")

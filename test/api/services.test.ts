@@ -103,7 +103,7 @@ describe("the daemon", () => {
     const found = [];
     for await (const { check, message } of self.examine({ checks: ["ports"] }))
       found.push({ check, message });
-    expect(found).toHaveLength(4);
+    expect(found).toHaveLength(6);
     expect(found.every(({ message }) => message.endsWith("answers"))).toBe(true);
     const unknown = async () => {
       for await (const _ of self.examine({ checks: ["port"] })) return;

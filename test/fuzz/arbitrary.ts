@@ -4,7 +4,17 @@ import fc from "fast-check";
 
 /** Names that are there, so that calls get past the first look-up, and some that lead elsewhere. */
 const names = [
-  ...["n1", "n2", "demo", "demo-1", "debian", "role/compute", "task/join", "scheme/raid1-lvm"],
+  ...[
+    "n1",
+    "n2",
+    "demo",
+    "demo-1",
+    "debian",
+    "role/compute",
+    "task/join",
+    "scheme/raid1-lvm",
+    "mirror/rack1",
+  ],
   ...["demo-1/n1/image", "demo/n1/bootstrap/1", "n1/image", "image", "node/n1", "state = READY", "n1 AND n2"],
   ...["../../etc/passwd", "/", "/etc", "..", "%00", "\u0000", "__proto__", "constructor", "*", "0", "1", ""],
   ...[

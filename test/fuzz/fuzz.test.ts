@@ -17,6 +17,7 @@ import {
   ListDocumentsResponseSchema,
 } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import { DaemonService } from "../../proto/gen/muster/v1/daemon_pb.ts";
+import { DeliveryService } from "../../proto/gen/muster/v1/delivery_pb.ts";
 import {
   DeploymentService,
   ListAttemptsResponseSchema,
@@ -53,6 +54,7 @@ const services: [Port, readonly DescService[]][] = [
   ],
   ["joining", [EnrollService, Health]],
   ["agents", [AgentService, Health]],
+  ["delivery", [DeliveryService]],
 ];
 
 let daemon: TestDaemon;

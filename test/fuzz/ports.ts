@@ -1,4 +1,4 @@
-// Raw clients of the daemon's three ports; that of the agents with the certificate of a node that has joined.
+// Raw clients of the daemon's gRPC ports; that of the agents with the certificate of a node that has joined.
 import { join } from "node:path";
 import { Client, credentials } from "@grpc/grpc-js";
 import { openCa } from "../../daemon/drivers/ca.ts";
@@ -8,13 +8,13 @@ import { EnrollService } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { daemonTlsName } from "../../proto/rpc/wire.ts";
 import type { TestDaemon } from "../api/daemon.ts";
 
-export type Port = "operators" | "joining" | "agents";
+export type Port = "operators" | "joining" | "agents" | "delivery";
 
 /** Makes a client. The daemon ends a connection that cancels very many calls, so that none is used for all. */
 type Open = () => Client;
 
 export async function openPorts({ muster, socket, stateDir }: TestDaemon): Promise<Record<Port, Open>> {
-  const { enrollAddress, agentAddress } = await muster.daemon.getDaemon({});
+  const { enrollAddress, agentAddress, deliveryAddress } = await muster.daemon.getDaemon({});
   const { caPem, joinToken } = await openCa(
     join(stateDir, "pki"),
     ["127.0.0.1", daemonTlsName],
@@ -42,5 +42,6 @@ export async function openPorts({ muster, socket, stateDir }: TestDaemon): Promi
       }),
     joining: () => new Client(enrollAddress, credentials.createSsl(ca), tls),
     agents: () => new Client(agentAddress, own, tls),
+    delivery: () => new Client(deliveryAddress, credentials.createInsecure(), unlimited),
   };
 }

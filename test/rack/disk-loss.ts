@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Node, PowerAction } from "../../proto/gen/muster/v1/node_pb.ts";
 import { run } from "./command.ts";
 import { diskSize, type OneMachine } from "./one-machine.ts";
-import { askQmp } from "./qmp.ts";
 import { processBook } from "./rack.ts";
 
 const bootLimitMs = 8 * 60_000;
@@ -17,16 +16,14 @@ export async function replaceDisk(world: OneMachine, index: number): Promise<voi
   rmSync(file);
   await run(["qemu-img", "create", "-q", "-f", "qcow2", file, diskSize]);
   await pullPlug(world);
-  const { operator, machine } = world;
-  await operator.nodes.setNodePower({ name: machine.name, action: PowerAction.ON }, { timeoutMs: 30_000 });
+  await switchOn(world);
 }
 
 /** Pulls the plug, takes the disk out, and switches the machine on. */
 export async function removeDisk(world: OneMachine, index: number): Promise<void> {
   world.removeDisk(diskAt(world, index).id);
   await pullPlug(world);
-  // Not by the node's power driver, which sets the boot order and misses the disk.
-  await askQmp(world.machine.rackSocket, "cont");
+  await switchOn(world);
 }
 
 export async function untilNode(world: OneMachine, isReached: (node: Node) => boolean): Promise<Node> {
@@ -52,6 +49,10 @@ function diskAt({ machine }: OneMachine, index: number) {
   const disk = machine.disks[index];
   if (!disk) throw new Error(`${machine.name} has no disk ${index}`);
   return disk;
+}
+
+async function switchOn({ operator, machine }: OneMachine): Promise<void> {
+  await operator.nodes.setNodePower({ name: machine.name, action: PowerAction.ON }, { timeoutMs: 30_000 });
 }
 
 async function pullPlug({ machine, stateDir }: OneMachine): Promise<void> {

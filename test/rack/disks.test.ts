@@ -33,7 +33,8 @@ fss:
 describe.runIf(process.env.MUSTER_RACK_ALL)("disks", () => {
   it.for([
     { lost: 0, how: "is taken out", lose: removeDisk },
-    // Only into the second slot: a BIOS tries the first disk that there is, and no other.
+    // A BIOS tries the first disk that there is, and no other.
+    { lost: 0, how: "is replaced by an empty one", lose: replaceDisk },
     { lost: 1, how: "is replaced by an empty one", lose: replaceDisk },
   ])("boots when disk $lost of its mirror $how", async ({ lost, lose }, { signal }) => {
     const world = await OneMachine.up(signal, { manifests: diskManifests() });

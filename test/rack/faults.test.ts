@@ -60,6 +60,11 @@ describe.runIf(process.env.MUSTER_RACK_ALL)("faults", () => {
     assertSucceeded(ended);
     const again = ended.steps.find(({ task }) => task === "image")?.progress;
     expect(again?.skippedBytes ?? 0n).toBeGreaterThan(again?.movedBytes ?? 0n);
+    // What was verified and written before has not been moved again.
+    const { image: stored } = await operator.images.getImage({ name: image });
+    const moved = (step?.progress?.movedBytes ?? 0n) + (again?.movedBytes ?? 0n);
+    expect(step?.progress?.movedBytes ?? 0n).toBeGreaterThan(0n);
+    expect(moved).toBeLessThanOrEqual(stored?.storedBytes ?? 0n);
   });
 
   it("shows a machine whose plug was pulled as lost, and finishes it after a retry", async ({ signal }) => {

@@ -4,6 +4,7 @@ import { ClusterService } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import { DeploymentService } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../../proto/gen/muster/v1/node_pb.ts";
+import { SecretService } from "../../proto/gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { Connection } from "../../proto/rpc/client.ts";
 import { operatorSocket } from "./layout.ts";
@@ -14,6 +15,7 @@ export class Operator implements Disposable {
   readonly clusters;
   readonly deployments;
   readonly images;
+  readonly secrets;
   readonly watch;
 
   constructor(stateDir: string) {
@@ -22,6 +24,7 @@ export class Operator implements Disposable {
     this.clusters = this.#connection.client(ClusterService);
     this.deployments = this.#connection.client(DeploymentService);
     this.images = this.#connection.client(ImageService);
+    this.secrets = this.#connection.client(SecretService);
     this.watch = this.#connection.client(WatchService);
   }
 

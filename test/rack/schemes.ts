@@ -7,6 +7,8 @@ export type SchemeScenario = {
   machine: Pick<OneMachineOptions, "firmware" | "sectorBytes">;
   /** All but kind and name. */
   scheme: string;
+  /** Names of the secrets that it needs. */
+  secrets?: string[];
   /** Shell commands that succeed in the installed system. */
   checks: string[];
   /** The disk without which it boots as well: its index. */
@@ -88,6 +90,49 @@ fss:
       "lvs --noheadings -o segtype data/safe | grep raid1",
       "lvs --noheadings -o segtype data/thin | grep thin",
       "dd if=/dev/urandom of=/srv/thin/noise bs=1M count=20 conv=fsync",
+    ],
+    spare: 1,
+  },
+  {
+    title: "an encrypted mirror, and encrypted volumes on another, opened at boot",
+    machine: { firmware: "bios" },
+    scheme: `
+disks:
+  - { id: system, count: 2 }
+parteds:
+  - disks: system
+    partitions:
+      - { name: bios, size: 1 MiB, flags: [bios_grub] }
+      - { name: os, size: 3 GiB, flags: [raid] }
+      - { name: vault, size: 1 GiB, flags: [raid] }
+      - { name: data, size: remaining, flags: [raid] }
+mds:
+  - { name: os, level: 1, devices: [partition/os] }
+  - { name: vault, level: 1, devices: [partition/vault] }
+  - { name: data, level: 1, devices: [partition/data] }
+luks:
+  - { name: vault, device: md/vault, secret: vault-key }
+  - { name: below, device: md/data, secret: data-key }
+vgs:
+  - { name: data, devices: [luks/below] }
+lvs:
+  - { name: srv, vg: data, size: 500 MiB }
+fss:
+  - { device: md/os, type: ext4, mount: /, label: root }
+  - { device: luks/vault, type: xfs, mount: /vault, label: vault }
+  - { device: lv/data/srv, type: ext4, mount: /srv/data, label: srv }
+`,
+    secrets: ["vault-key", "data-key"],
+    checks: [
+      // The boot does not wait for them.
+      "for mount in /vault /srv/data; do timeout 120 sh -c 'until mountpoint -q $0; do sleep 1; done' $mount; done",
+      "lsblk -n -o TYPE $(findmnt -n -o SOURCE /vault) | grep -x crypt",
+      "lsblk -n -s -l -o TYPE $(findmnt -n -o SOURCE /srv/data) | grep -x crypt",
+      "test $(blkid -t TYPE=crypto_LUKS -o device | wc -l) = 2",
+      "findmnt -n -o FSTYPE /vault | grep -x xfs",
+      "findmnt -n -o FSTYPE /srv/data | grep -x ext4",
+      "stat -c '%a %U' /etc/cryptsetup-keys.d/vault.key | grep -x '[46]00 root'",
+      "echo hidden > /vault/hello && sync && grep hidden /vault/hello",
     ],
     spare: 1,
   },

@@ -17,8 +17,8 @@ import { simulatedCatalogue } from "./steps.ts";
 import type { World } from "./world.ts";
 
 const noImages = {
-  manifest: () => Promise.reject(new Error("steps are simulated")),
-  chunks: async function* () {},
+  locate: () => Promise.reject(new Error("steps are simulated")),
+  report: async () => {},
 };
 
 export class AgentProcess {

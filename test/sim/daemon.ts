@@ -96,7 +96,8 @@ export class DaemonProcess {
       logs: {
         append: (...chunk: Parameters<typeof books.append>) => (alive() ? books.append(...chunk) : never()),
       },
-      images: { signed: never, manifest: never, chunk: never },
+      images: { signed: never },
+      admit: () => ({ ticket: "", grpcAddress: "", httpAddress: "" }),
       secrets: {
         open: () => {
           throw new Error("the simulator has no secrets");

@@ -121,7 +121,7 @@ function complete(kind: AgentStepKind, { disk }: Machine, boot: Boot, { action }
   const done = action?.kind;
   if (kind === "partition") disk.partitioned = true;
   if (kind === "bootloader") disk.bootloader = true;
-  if (done?.case === "image") disk.imageDigest = done.value.imageDigest;
+  if (done?.case === "image") disk.imageDigest = done.value.targets[0]?.imageDigest ?? "";
   if (done?.case === "reboot") disk.rootDevice = done.value.rootDevice;
   if (done?.case === "seed") {
     disk.hostname = done.value.hostname;

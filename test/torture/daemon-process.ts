@@ -59,7 +59,8 @@ export class DaemonProcess implements AsyncDisposable {
     await this.#life?.ended;
     const { http, enroll, agent } = this.ports;
     const ports = ["--http-port", http, "--enroll-port", enroll, "--agent-port", agent].map(String);
-    const options = ["--state-dir", this.stateDir, "--address", "127.0.0.1", ...ports];
+    const images = ["--delivery-port", "0", "--delivery-http-port", "0"];
+    const options = ["--state-dir", this.stateDir, "--address", "127.0.0.1", ...ports, ...images];
     const order: DaemonOrder = { doom: how.doom, clockFile: this.clockFile };
     const program = how.asShipped
       ? [join(import.meta.dirname, "../../daemon/main.ts")]

@@ -1,14 +1,16 @@
 // Steps that touch no disk but their machine's own folder, and write into its ledger when they start and end.
 // What an installation needs to boot is written as the real steps do it, so that a half-done one does not boot.
-import { createHash } from "node:crypto";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { create, fromBinary } from "@bufbuild/protobuf";
-import type { ActionOf, ImageSource, Step, StepContext } from "../../node-agent/step.ts";
+import { create } from "@bufbuild/protobuf";
+import { openImage } from "../../node-agent/delivery/open-image.ts";
+import { Sources } from "../../node-agent/delivery/sources.ts";
+import { treeContent } from "../../node-agent/delivery/tree-content.ts";
+import type { ActionOf, Step, StepContext } from "../../node-agent/step.ts";
 import type { AgentStepKind, Catalogue } from "../../node-agent/steps/perform.ts";
 import type { Assign } from "../../proto/gen/muster/v1/agent_pb.ts";
-import { ImageManifestSchema } from "../../proto/gen/muster/v1/image_pb.ts";
+import { Delivery } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { type InstalledSystem, InstalledSystemSchema } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { Random } from "../sim/random.ts";
 import type { Ledger } from "./ledger.ts";
@@ -34,17 +36,18 @@ export function fakeCatalogue(fakes: Fakes): Catalogue {
       await rm(disk, { recursive: true, force: true });
       await mkdir(identityDir, { recursive: true });
     }),
-    image: step(fakes, async ({ imageDigest }, { images, signal }) => {
+    image: step(fakes, async ({ targets }, context) => {
+      const imageDigest = targets[0]?.imageDigest ?? "";
       await rm(file("bootable"), { force: true });
-      await fetchImage(images, imageDigest, signal);
+      await fetchImage(imageDigest, context);
       await writeFile(file("image"), imageDigest);
     }),
-    seed: step(fakes, async ({ imageDigest, hostname }, { identity }) => {
+    seed: step(fakes, async ({ systems, hostname }, { identity }) => {
       await mkdir(file("etc/muster"), { recursive: true });
       await writeFile(file("etc/muster/join.json"), identity.joinBundle);
       await writeFile(join(identityDir, "key.pem"), identity.privateKey);
       await writeFile(join(identityDir, "cert.pem"), identity.certificate);
-      await writeFile(join(identityDir, "image-digest"), imageDigest);
+      await writeFile(join(identityDir, "image-digest"), systems[0]?.imageDigest ?? "");
       await writeFile(file("hostname"), hostname);
     }),
     bootloader: step(fakes, async ({ plan }) => {
@@ -87,14 +90,15 @@ function step<K extends AgentStepKind>({ ledger, random, assignOf }: Fakes, work
 }
 
 /** Every chunk, checked; nothing is kept. */
-async function fetchImage(images: ImageSource, digest: string, signal: AbortSignal): Promise<void> {
-  const { manifest } = await images.manifest(digest, signal);
-  const { chunks } = fromBinary(ImageManifestSchema, manifest);
-  const indexes = chunks.map((_, index) => index);
-  for await (const { index, content } of images.chunks(digest, indexes, signal)) {
-    const expected = Buffer.from(chunks[index]?.storedDigest ?? []);
-    if (!createHash("sha256").update(content).digest().equals(expected)) {
-      throw new Error(`chunk ${index} came damaged`);
-    }
-  }
+async function fetchImage(digest: string, { images, identity, signal, log }: StepContext): Promise<void> {
+  const { sources } = await images.locate(digest, Delivery.AUTO, signal);
+  const relocate = async () => (await images.locate(digest, Delivery.AUTO, signal)).sources;
+  const report = async (_: unknown, fault: string) => {
+    throw new Error(fault);
+  };
+  const options = { signal, log, relocate, report };
+  const manifest = await openImage(digest, sources, identity.imageKey, options);
+  const standing = new Sources(sources, options);
+  const job = { manifest, digest, sources: standing, signal, onChunk: () => {} };
+  for await (const _ of treeContent(job)) signal.throwIfAborted();
 }

@@ -23,7 +23,7 @@ export function addDeploying(program: Command, connected: Connected): void {
     .action((options) => connected((operator, io) => apply(operator, io, options.file, options)));
   program
     .command("delete")
-    .description("forget a node, cluster, role, scheme or task; asks first")
+    .description("forget a node, cluster, image, role, scheme, task or mirror; asks first")
     .addArgument(new Argument("<kind>").choices(deletable))
     .argument("<name>")
     .option("--yes", "delete it without being asked")

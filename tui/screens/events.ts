@@ -36,6 +36,7 @@ export function eventRows({ world, glyphs }: Scene): Row[] {
 /** `step/demo-1/n1/image` is about n1/image: the deployment is said elsewhere. */
 function shortSubject(subject: string): string {
   const parts = subject.split("/");
+  if (parts.length === 1) return subject;
   return parts[0] === "step" ? parts.slice(2).join("/") : parts.slice(1).join("/");
 }
 

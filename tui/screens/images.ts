@@ -1,6 +1,7 @@
 // The table of images.
 import { formatAge, formatBytes, shortDigest, timeMs } from "../format.ts";
 import { imageLines } from "../verbs/describe.ts";
+import { imageKind } from "../words.ts";
 import { line, type Row, type Scene, type Screen, tableLines } from "./lines.ts";
 
 export function imagesScreen(scene: Scene): Screen {
@@ -9,6 +10,8 @@ export function imagesScreen(scene: Scene): Screen {
     return {
       cells: [
         image.name,
+        image.version,
+        imageKind(image.kind),
         shortDigest(image.digest),
         formatBytes(image.sizeBytes),
         formatBytes(image.storedBytes),
@@ -22,6 +25,8 @@ export function imagesScreen(scene: Scene): Screen {
   });
   const columns = [
     { title: "NAME" },
+    { title: "VERSION", drop: 4 },
+    { title: "KIND", drop: 3 },
     { title: "DIGEST" },
     { title: "SIZE", right: true },
     { title: "STORED", right: true },

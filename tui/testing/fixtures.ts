@@ -20,7 +20,7 @@ import {
   Step_State,
   StepSchema,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
-import { type Image, ImageSchema } from "../../proto/gen/muster/v1/image_pb.ts";
+import { type Image, ImageKind, ImageSchema } from "../../proto/gen/muster/v1/image_pb.ts";
 import { Firmware_Mode } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import {
   Environment,
@@ -201,6 +201,10 @@ export const image: Image = create(ImageSchema, {
   filesystem: "ext4",
   firmware: ["bios", "uefi"],
   kernelVersion: "6.1.0-56-amd64",
+  kind: ImageKind.FILESYSTEM,
+  version: "12.7",
+  formerDigests: ["f0".repeat(32)],
+  etag: "3",
 });
 
 export const secret: Secret = create(SecretSchema, {

@@ -220,8 +220,13 @@ export class FakeOperator implements AsyncDisposable {
       registerImage: async () => ({ image: fixtures.image, changed: true }),
       listImages: async () => ({ images: [...world.images.values()] }),
       getImage: async ({ name }) => ({ image: this.#find(world.images, "image", name) }),
-      verifyImage: async () => ({ chunksChecked: 712 }),
-      repairImage: async () => ({ chunksRepaired: 0 }),
+      verifyImage: async () => ({ chunksChecked: 712, chunksTotal: 712 }),
+      repairImage: async () => ({ chunksRepaired: 0, chunksTotal: 712 }),
+      deleteImage: async (request) => {
+        this.#record("delete", request);
+        return {};
+      },
+      collectImages: async () => ({}),
       ...overrides.images,
     });
     serve(this.#server, SecretService, {

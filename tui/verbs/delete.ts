@@ -5,15 +5,17 @@ import { exitCode } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { agree } from "./agree.ts";
 
-export const deletable = ["node", "cluster", "role", "scheme", "task"] as const;
+export const deletable = ["node", "cluster", "image", "role", "scheme", "task", "mirror"] as const;
 export type Deletable = (typeof deletable)[number];
 
 const consequences: Record<Deletable, string> = {
   node: "its record and history are forgotten; the machine is left as it is",
   cluster: "it and its deployments are forgotten; its nodes and what runs on them are left as they are",
+  image: "its name is forgotten; its content goes with the next `muster image gc`",
   role: "the manifest is forgotten",
   scheme: "the manifest is forgotten",
   task: "the manifest is forgotten",
+  mirror: "agents are no longer sent there; the files that it serves are left as they are",
 };
 
 export async function remove(
@@ -33,16 +35,18 @@ export async function remove(
   return exitCode.ok;
 }
 
-async function etagOf({ nodes, clusters }: Operator, kind: Deletable, name: string): Promise<string> {
+async function etagOf({ nodes, clusters, images }: Operator, kind: Deletable, name: string): Promise<string> {
   if (kind === "node") return (await nodes.getNode({ name })).node?.etag ?? "";
   if (kind === "cluster") return (await clusters.getCluster({ name })).cluster?.etag ?? "";
+  if (kind === "image") return (await images.getImage({ name })).image?.etag ?? "";
   return (await clusters.getDocument({ name: `${kind}/${name}` })).document?.etag ?? "";
 }
 
 type Request = { name: string; etag: string; requestId: string };
 
-function call({ nodes, clusters }: Operator, kind: Deletable, request: Request): Promise<unknown> {
+function call({ nodes, clusters, images }: Operator, kind: Deletable, request: Request): Promise<unknown> {
   if (kind === "node") return nodes.deleteNode(request);
   if (kind === "cluster") return clusters.deleteCluster(request);
+  if (kind === "image") return images.deleteImage(request);
   return clusters.deleteDocument({ ...request, name: `${kind}/${request.name}` });
 }

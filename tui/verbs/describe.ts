@@ -19,6 +19,7 @@ import {
   deploymentState,
   environmentWord,
   flagText,
+  imageKind,
   isHeld,
   nodeState,
   powerWord,
@@ -136,7 +137,10 @@ export function imageLines(image: Image): string[] {
   const built = timeMs(image.buildTime);
   return facts([
     ["Image", image.name],
+    ["Version", image.version],
+    ["Kind", imageKind(image.kind)],
     ["SHA-256", image.digest],
+    ["Formerly", image.formerDigests.join(", ")],
     ["Built", built === undefined ? "" : dateTime(built)],
     ["Size", `${formatBytes(image.sizeBytes)}, ${formatBytes(image.contentBytes)} of it used`],
     ["Stored", `${formatBytes(image.storedBytes)} in ${image.chunkCount} chunks`],

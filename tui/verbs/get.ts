@@ -22,11 +22,21 @@ import {
   deploymentState,
   faultText,
   flagText,
+  imageKind,
   nodeState,
   powerWord,
 } from "../words.ts";
 
-export const kinds = ["nodes", "clusters", "images", "deployments", "roles", "schemes", "tasks"] as const;
+export const kinds = [
+  "nodes",
+  "clusters",
+  "images",
+  "deployments",
+  "roles",
+  "schemes",
+  "tasks",
+  "mirrors",
+] as const;
 export type Kind = (typeof kinds)[number];
 
 type GetOptions = OutputOptions & { filter?: string };
@@ -90,7 +100,7 @@ function deploymentList({ deployments }: Operator, options: { filter?: string } 
   );
 }
 
-/** Roles, schemes and tasks are stored manifests; all are listed by one call. */
+/** Roles, schemes, tasks and mirrors are stored manifests; all are listed by one call. */
 async function documents(
   { clusters }: Operator,
   kind: Kind,
@@ -190,6 +200,8 @@ function imageTable(images: Image[]): string[] {
     const date = built === undefined ? "" : dateTime(built);
     return [
       image.name,
+      image.version,
+      imageKind(image.kind),
       digest,
       formatBytes(image.sizeBytes),
       stored,
@@ -198,7 +210,18 @@ function imageTable(images: Image[]): string[] {
       date,
     ];
   });
-  return table(["NAME", "DIGEST", "SIZE", "STORED (CHUNKS)", "KERNEL", "FIRMWARE", "BUILT"], rows);
+  const head = [
+    "NAME",
+    "VERSION",
+    "KIND",
+    "DIGEST",
+    "SIZE",
+    "STORED (CHUNKS)",
+    "KERNEL",
+    "FIRMWARE",
+    "BUILT",
+  ];
+  return table(head, rows);
 }
 
 export function deploymentTable(deployments: Deployment[], now: number): string[] {

@@ -56,6 +56,8 @@ describe("delete", () => {
     expect(fake.calls).toMatchObject([{ request: { name: "n1", etag: "42" } }]);
     await done(muster(fake.stateDir, "delete task worker --yes"));
     expect(fake.calls[1]).toMatchObject({ request: { name: "task/worker", etag: "8" } });
+    await done(muster(fake.stateDir, "delete image debian-12 --yes"));
+    expect(fake.calls[2]).toMatchObject({ request: { name: "debian-12", etag: "3" } });
   });
 
   it("says what stands against it", async () => {
@@ -69,6 +71,6 @@ describe("delete", () => {
     const { code, err } = await done(muster(fake.stateDir, "delete role compute --yes"));
     expect([code, err]).toEqual([2, "muster: role compute is in use\n  cluster/demo\n    names it for n2"]);
     expect((await done(muster(fake.stateDir, "delete role nothing --yes"))).code).toBe(2);
-    expect((await done(muster(fake.stateDir, "delete image debian-12 --yes"))).code).toBe(2);
+    expect((await done(muster(fake.stateDir, "delete event 7 --yes"))).code).toBe(2);
   });
 });

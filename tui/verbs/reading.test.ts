@@ -160,3 +160,16 @@ describe("logs", () => {
     );
   });
 });
+
+describe("images", () => {
+  it("are shown with their kind, their version and what they were", async () => {
+    const fake = await start();
+    expect((await done(muster(fake.stateDir, "get images"))).out).toMatch(
+      /^debian-12 +12\.7 +file system +/m,
+    );
+    const { out } = await done(muster(fake.stateDir, "describe image debian-12"));
+    expect(out).toMatch(/^Version: +12\.7$/m);
+    expect(out).toMatch(/^Kind: +file system$/m);
+    expect(out).toMatch(/^Formerly: +(f0){32}$/m);
+  });
+});

@@ -49,7 +49,8 @@ export function convertScheme(
   if (!conversion.ok) return conversion;
   const faults = [
     ...checkMessage(SchemeSpecSchema, conversion.scheme).map(({ field, description }) => ({
-      path: `scheme.${field}`,
+      // A rule over several fields names none.
+      path: field ? `scheme.${field}` : "scheme",
       message: description,
     })),
     ...checkScheme(conversion.scheme).map(({ path, message }) => ({ path: `scheme.${path}`, message })),

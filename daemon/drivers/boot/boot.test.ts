@@ -50,7 +50,7 @@ test("what a machine boots is decided by who it is", async () => {
     `kernel ${server.httpBase}/vmlinuz?mac=52-54-00-77-00-10 initrd=`,
   );
   decision = "disk";
-  expect(await text(`/node.ipxe?${query}`)).toContain("boots from its own disk\nexit 1");
+  expect(await text(`/node.ipxe?${query}`)).toContain("boots from its own disk\niseq");
   decision = "ignore";
   expect(await text(`/node.ipxe?${query}`)).toContain("is not a machine of this cluster");
   expect(machines[0]).toEqual({

@@ -35,7 +35,8 @@ chain --replace http://10.77.0.1:8080/boot.ipxe || goto again
 });
 
 test("a machine that boots from disk, or is not ours, goes on to its next boot device", () => {
-  expect(localDiskScript()).toMatch(/^#!ipxe\necho .* boots from its own disk\nexit 1\n$/);
+  expect(localDiskScript()).toMatch(/^#!ipxe\necho .* boots from its own disk\niseq .* pcbios \|\| exit 1\n/);
+  expect(localDiskScript()).toMatch(/--drive 0x80 \|\| .*--drive 0x81 \|\| .* \|\| exit 1\n$/);
   expect(ignoreScript()).toMatch(/is not a machine of this cluster, .*\nexit 1\n$/);
 });
 

@@ -32,10 +32,12 @@ ${askAgain(base, "the ramdisk could not be loaded", 5)}`;
 
 // Leaving iPXE makes the firmware go on to the next boot device. UEFI first tries its other network entries:
 // there, the disk should come before the NIC in the boot order.
+/** A BIOS may know only its first disk, which may be new and empty: iPXE then tries the next ones. */
 export function localDiskScript(): string {
   return `#!ipxe
 echo Muster: \${mac} boots from its own disk
-exit 1
+iseq \${platform} pcbios || exit 1
+sanboot --no-describe --drive 0x80 || sanboot --no-describe --drive 0x81 || sanboot --no-describe --drive 0x82 || exit 1
 `;
 }
 

@@ -8,11 +8,11 @@ export type Surroundings = {
   /** Of the daemon on the machines' network. */
   address: string;
   socketPath: string;
-  ports: { http: number; enroll: number; agent: number };
+  ports: { http: number; enroll: number; agent: number; delivery: number; deliveryHttp: number };
   /** Set when the daemon answers DHCP and TFTP. */
   bootInterface: string | undefined;
   certificates: { name: string; pem: string }[];
-  images: Pick<ImageStore, "inspect" | "signed">;
+  images: Pick<ImageStore, "inspect" | "signed" | "usage">;
   /** What is registered. */
   registered(): { name: string; digest: string }[];
   nodeCount(): number;

@@ -29,8 +29,7 @@ async function roomIn(directory: string): Promise<Verdict> {
   const { bavail, bsize, blocks, ffree, files } = await statfs(directory);
   const free = bavail * bsize;
   const text = `${directory} has ${formatBytes(free)} of ${formatBytes(blocks * bsize)} left`;
-  const remedy =
-    "delete images that no role names and what else is there, or move the state directory to a larger disk";
+  const remedy = "muster image gc, delete what else is there, or move the state directory to a larger disk";
   if (free < limits.error) return fault(text, remedy);
   if (files > 0 && ffree < inodesNeeded)
     return fault(`${directory} has room for ${ffree} more files only`, remedy);

@@ -1,6 +1,5 @@
 // Each check against a real fault: closed ports, damaged chunks, expired certificates, tight limits.
 import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
 import { createSocket } from "node:dgram";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
@@ -8,11 +7,11 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ExamineResponse_Level as Level } from "../../../proto/gen/muster/v1/daemon_pb.ts";
-import { Chunk_Encoding, ImageManifestSchema } from "../../../proto/gen/muster/v1/image_pb.ts";
+import { chunkFile } from "../../../proto/image/layout.ts";
 import { openCa } from "../ca.ts";
+import { blocks, nameOf, writeBuiltImage } from "../image-fixture.ts";
 import { ImageStore } from "../image-store.ts";
 import type { Surroundings } from "./check.ts";
 import { clockVerdict } from "./clock.ts";
@@ -43,6 +42,11 @@ async function tcpPort(): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
+async function openPorts(): Promise<Surroundings["ports"]> {
+  const [http, enroll, agent] = [await tcpPort(), await tcpPort(), await tcpPort()];
+  return { http, enroll, agent, delivery: await tcpPort(), deliveryHttp: await tcpPort() };
+}
+
 async function surroundings(changes: Partial<Surroundings> = {}): Promise<Surroundings> {
   const socketPath = join(stateDir, "muster.sock");
   await rm(socketPath, { force: true });
@@ -53,7 +57,7 @@ async function surroundings(changes: Partial<Surroundings> = {}): Promise<Surrou
     stateDir,
     socketPath,
     address: "127.0.0.1",
-    ports: { http: await tcpPort(), enroll: await tcpPort(), agent: await tcpPort() },
+    ports: await openPorts(),
     bootInterface: undefined,
     certificates: [],
     images: new ImageStore(join(stateDir, "images"), () => new Uint8Array([1])),
@@ -86,7 +90,7 @@ describe("the doctor", () => {
       if (level === Level.WARNING || level === Level.ERROR) expect(remedy).not.toBe("");
     }
     const some = await findings({ nodeCount: () => 1 }, "memory", "ports");
-    expect(some.map(({ check }) => check)).toEqual(["ports", "ports", "ports", "ports", "memory"]);
+    expect(some.map(({ check }) => check)).toEqual([...Array(6).fill("ports"), "memory"]);
   });
 
   it("says that a check could not be made, and goes on", async () => {
@@ -103,9 +107,10 @@ describe("ports", () => {
     expect(worst(await findings({}, "ports"))).toBe(Level.OK);
     const free = await tcpPort();
     await cleanups.pop()?.();
-    const ports = { http: await tcpPort(), enroll: free, agent: await tcpPort() };
+    const ports = { ...(await openPorts()), enroll: free };
     const found = await findings({ ports, socketPath: join(stateDir, "none") }, "ports");
-    expect(found.map(({ level }) => level)).toEqual([Level.ERROR, Level.OK, Level.ERROR, Level.OK]);
+    const { OK, ERROR } = Level;
+    expect(found.map(({ level }) => level)).toEqual([ERROR, OK, ERROR, OK, OK, OK]);
     expect(found[2]?.message).toContain(`joining nodes: nobody answers at 127.0.0.1 port ${free}`);
   });
 
@@ -120,32 +125,13 @@ describe("ports", () => {
 });
 
 describe("images", () => {
-  const contents = Array.from({ length: 200 }, (_, index) => Buffer.from(`chunk ${index}`.repeat(20)));
-  const digestOf = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest();
-  const pathOf = (index: number, root: string) => {
-    const name = digestOf(contents[index] ?? Buffer.alloc(0)).toString("hex");
-    return join(root, "chunks", name.slice(0, 2), name);
-  };
+  const contents = Array.from({ length: 200 }, (_, index) => blocks(`chunk ${index} `));
+  const pathOf = (index: number, root: string) =>
+    join(root, chunkFile(nameOf(contents[index] ?? Buffer.alloc(0))));
 
   async function registered() {
     const built = join(stateDir, "built");
-    const chunks = contents.map((bytes, index) => ({
-      offset: BigInt(index) * 4096n,
-      sizeBytes: bytes.length,
-      digest: digestOf(bytes),
-      storedDigest: digestOf(bytes),
-      storedBytes: bytes.length,
-      encoding: Chunk_Encoding.RAW,
-    }));
-    for (const [index, bytes] of contents.entries()) {
-      await mkdir(join(pathOf(index, built), ".."), { recursive: true });
-      await writeFile(pathOf(index, built), bytes);
-    }
-    const manifest = { name: "debian", filesystem: "ext4", sizeBytes: 1n << 20n, chunkBytes: 4096, chunks };
-    await writeFile(
-      join(built, "manifest.binpb"),
-      toBinary(ImageManifestSchema, create(ImageManifestSchema, manifest)),
-    );
+    await writeBuiltImage(built, contents, { name: "debian" });
     const images = new ImageStore(join(stateDir, "images"), () => new Uint8Array([1]));
     const { digest } = await images.register(built);
     return { images, registered: () => [{ name: "debian", digest }] };
@@ -160,6 +146,19 @@ describe("images", () => {
       level: Level.OK,
       message: "image debian: 200 chunks are there, 200 of them were read",
     });
+  });
+
+  it("are told of when the store's quota leaves them little room", async () => {
+    const { images, registered: list } = await registered();
+    const { stored } = await images.usage();
+    const limited = async (quota: number) => {
+      const store = new ImageStore(join(stateDir, "images"), () => new Uint8Array([1]), quota);
+      return (await findings({ images: store, registered: list }, "images"))[1];
+    };
+    expect((await limited(2 * stored))?.level).toBe(Level.OK);
+    const full = await limited(stored + 1000);
+    expect(full).toMatchObject({ level: Level.WARNING, remedy: expect.stringContaining("image gc") });
+    expect(full?.message).toMatch(/holds 8\d\d(\.\d)? KiB of the 8\d\d(\.\d)? KiB that it may hold/);
   });
 
   it("that miss a chunk, or have a short or changed one, are named", async () => {

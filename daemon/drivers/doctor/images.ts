@@ -1,9 +1,12 @@
 // Check `images`: every chunk of every registered image is there with its size. Digests of a sample, or of all
-// chunks when the check was asked for by name.
-import { type Check, fault, ok, type Surroundings, type Verdict } from "./check.ts";
+// chunks when the check was asked for by name. And whether the store's quota leaves room.
+import { formatBytes } from "../../../proto/render/bytes.ts";
+import { type Check, fault, ok, type Surroundings, type Verdict, warning } from "./check.ts";
 
 const sample = 64;
 const named = 3;
+/** Of the quota, from which on another image may not fit. */
+const nearlyFull = 0.9;
 
 export const images: Check = {
   name: "images",
@@ -12,9 +15,17 @@ export const images: Check = {
     if (!registered.length) return [ok("no image is registered")];
     const verdicts: Verdict[] = [];
     for (const image of registered) verdicts.push(await inspect(surroundings, image, thorough));
-    return verdicts;
+    return [...verdicts, ...(await room(surroundings))];
   },
 };
+
+async function room({ images }: Surroundings): Promise<Verdict[]> {
+  const { stored, quota } = await images.usage();
+  if (!quota) return [];
+  const text = `the image store holds ${formatBytes(stored)} of the ${formatBytes(quota)} that it may hold`;
+  if (stored < quota * nearlyFull) return [ok(text)];
+  return [warning(text, "muster image gc, or a larger --image-quota of the daemon")];
+}
 
 async function inspect(
   { images: store }: Surroundings,

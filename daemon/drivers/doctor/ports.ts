@@ -34,6 +34,8 @@ function listeners({ address, ports: numbers, socketPath }: Surroundings): Liste
     tcp("network boot over HTTP", numbers.http),
     tcp("joining nodes", numbers.enroll),
     tcp("agents", numbers.agent),
+    tcp("images", numbers.delivery),
+    tcp("images over HTTP", numbers.deliveryHttp),
   ];
 }
 

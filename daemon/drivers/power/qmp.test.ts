@@ -54,6 +54,15 @@ test("puts the NIC or the disks first, as often as it is told", async () => {
   expect(await order()).toEqual(["nic0", "diska", "diskb"]);
 });
 
+test("puts the disks that are left in order when one was taken out", async () => {
+  await startMachine();
+  const power = driverFor(join(directory, "qmp"), "nic0", ["diska", "gone", "diskb"]);
+  await power.setBoot(BootTarget.RAMDISK);
+  expect(await order()).toEqual(["nic0", "diska", "diskb"]);
+  const all = driverFor(join(directory, "qmp"), "nic0", ["gone"]);
+  await expect(all.setBoot(BootTarget.RAMDISK)).rejects.toThrow(/peripheral\/gone' not found/);
+});
+
 test("operations on one machine take turns", async () => {
   const power = await startMachine();
   const results = await Promise.all([
@@ -133,14 +142,12 @@ async function answers(power: PowerDriver): Promise<void> {
   throw new Error(`QEMU did not open its socket within 10 s: ${qemu?.stderr?.read() ?? "it said nothing"}`);
 }
 
-function driverSpec(socket: string, nic: string) {
-  return create(PowerSpecSchema, {
-    driver: { case: "qmp", value: { socket, nic, disks: ["diska", "diskb"] } },
-  });
+function driverSpec(socket: string, nic: string, disks = ["diska", "diskb"]) {
+  return create(PowerSpecSchema, { driver: { case: "qmp", value: { socket, nic, disks } } });
 }
 
-const driverFor = (socket: string, nic = "nic0"): PowerDriver =>
-  createPowerDrivers()(driverSpec(socket, nic));
+const driverFor = (socket: string, nic = "nic0", disks?: string[]): PowerDriver =>
+  createPowerDrivers()(driverSpec(socket, nic, disks));
 
 async function order(): Promise<string[]> {
   using qmp = await QmpConnection.open(join(directory, "qmp"), 5000);

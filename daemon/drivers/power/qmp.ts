@@ -22,7 +22,8 @@ export function createQmpPower(spec: QmpPower, turn: Turn, timeoutMs = 5000): Po
   return {
     state: () => inTurn(readPower),
     set: (action) => inTurn((qmp) => setPower(qmp, spec.socket, action)),
-    setBoot: (target) => inTurn((qmp) => setBootOrder(qmp, bootOrder(spec, target))),
+    setBoot: (target) =>
+      inTurn(async (qmp) => setBootOrder(qmp, await withoutLostDisks(qmp, spec, bootOrder(spec, target)))),
   };
 }
 
@@ -87,6 +88,13 @@ function bootOrder(spec: QmpPower, target: BootTarget): string[] {
     default:
       throw new PowerError(`QMP socket ${spec.socket}: boot target ${target} is neither ramdisk nor disk`);
   }
+}
+
+/** A disk that was taken out does not keep the machine from starting from the others. */
+async function withoutLostDisks(qmp: QmpConnection, spec: QmpPower, order: string[]): Promise<string[]> {
+  const devices = (await qmp.execute("qom-list", { path: "/machine/peripheral" })) as { name: string }[];
+  const isThere = (id: string) => devices.some(({ name }) => name === id);
+  return spec.disks.some(isThere) ? order.filter((id) => id === spec.nic || isThere(id)) : order;
 }
 
 async function setBootOrder(qmp: QmpConnection, order: string[]): Promise<void> {

@@ -1,0 +1,4 @@
+// The program of a lane's thread.
+import { startLane } from "./lane-thread.ts";
+
+startLane();
