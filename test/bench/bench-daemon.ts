@@ -13,7 +13,7 @@ import { Child } from "./children.ts";
 
 const startLimitMs = 120_000;
 
-export type Ports = { http: number; enroll: number; agent: number };
+export type Ports = { http: number; enroll: number; agent: number; delivery?: number };
 
 /** What a running daemon can be asked. Its connection ends with it. */
 export class BenchDaemon implements AsyncDisposable {
@@ -37,6 +37,7 @@ export class BenchDaemon implements AsyncDisposable {
   static async start(stateDir: string, ports: Ports, nodeOptions: string[]): Promise<BenchDaemon> {
     const argv = ["--state-dir", stateDir, "--address", "127.0.0.1", "--http-port", `${ports.http}`];
     argv.push("--enroll-port", `${ports.enroll}`, "--agent-port", `${ports.agent}`);
+    argv.push("--delivery-port", `${ports.delivery ?? 0}`, "--delivery-http-port", "0");
     const process = new Child("the daemon", "daemon/main.ts", argv, nodeOptions);
     const deadline = performance.now() + startLimitMs;
     while (true) {

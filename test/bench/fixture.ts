@@ -1,9 +1,7 @@
 // The machines of the bench and what they are to become.
-import { createHash, randomBytes } from "node:crypto";
-import { mkdir, writeFile } from "node:fs/promises";
-import path from "node:path";
-import { create, toBinary } from "@bufbuild/protobuf";
-import { Chunk_Encoding, ImageManifestSchema } from "../../proto/gen/muster/v1/image_pb.ts";
+import { randomBytes } from "node:crypto";
+import { create } from "@bufbuild/protobuf";
+import { writeBuiltImage } from "../../daemon/drivers/image-fixture.ts";
 import { Firmware_Mode, type Inventory, InventorySchema } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Fingerprint } from "../../proto/gen/muster/v1/node_pb.ts";
 import { FingerprintSchema } from "../../proto/gen/muster/v1/node_pb.ts";
@@ -57,29 +55,12 @@ export function inventoryOf(index: number): Inventory {
 
 /** A directory as `muster image build` leaves it, with one chunk: nobody fetches it. */
 export async function writeImage(directory: string): Promise<void> {
-  const content = randomBytes(4096);
-  const digest = createHash("sha256").update(content).digest();
-  const name = digest.toString("hex");
-  const file = path.join(directory, "chunks", name.slice(0, 2), name);
-  await mkdir(path.dirname(file), { recursive: true });
-  await writeFile(file, content);
-  const chunk = {
-    sizeBytes: content.length,
-    digest,
-    storedDigest: digest,
-    storedBytes: content.length,
-    encoding: Chunk_Encoding.RAW,
-  };
-  const manifest = create(ImageManifestSchema, {
+  await writeBuiltImage(directory, [randomBytes(4096)], {
     name: "bench-image",
-    filesystem: "ext4",
     sizeBytes: 1n << 30n,
-    chunkBytes: 1 << 20,
-    chunks: [chunk],
     kernelVersion: "6.1.0-56-amd64",
     firmware: ["bios", "uefi"],
   });
-  await writeFile(path.join(directory, "manifest.binpb"), toBinary(ImageManifestSchema, manifest));
 }
 
 export function manifests(nodes: string[]): string {

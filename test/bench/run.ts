@@ -1,8 +1,9 @@
 // `npm run bench -- NAME [options]`: measures what the project promises, against a peer in the same run.
 import { control } from "./control.ts";
 import { disks } from "./disks-bench.ts";
+import { image } from "./image.ts";
 
-const benches: Record<string, (argv: string[]) => Promise<boolean>> = { control, disks };
+const benches: Record<string, (argv: string[]) => Promise<boolean>> = { control, disks, image };
 
 const [name = "", ...argv] = process.argv.slice(2);
 const bench = benches[name];
