@@ -47,6 +47,8 @@ function execute(machine: QmpMachine, line: string): unknown {
     case "system_reset":
       machine.reset();
       return { return: {} };
+    case "qom-list":
+      return { return: [...machine.bootIndexes.keys()].map((name) => ({ name })) };
     case "qom-get":
       return { return: machine.bootIndexes.get(device) ?? -1 };
     case "qom-set":
