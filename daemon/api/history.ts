@@ -24,7 +24,10 @@ type History = Pick<
 
 export function historyHandlers({ engine, store, hub, progress }: ApiContext): History {
   const { method } = DeploymentService;
-  const withProgress = (step: Step) => ({ ...step, progress: progress.get(step.name) ?? step.progress });
+  const withProgress = (step: Step) => ({
+    ...step,
+    progress: progress.get(step.name, step.token) ?? step.progress,
+  });
   return {
     waitDeployment: async ({ name, timeout }, { signal }) => {
       const { name: own } = findDeployment(engine.state, name);

@@ -4,6 +4,8 @@ import { create } from "@bufbuild/protobuf";
 import type { StepProgress } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { type Progress, ProgressSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
 
+/** `token` is of the attempt: one that was lost takes nothing along, and the next begins anew. */
+type Latest = { token: string; progress: Progress };
 type Sample = { atMs: number; bytes: bigint; rate: number };
 /** Weight of the newest rate; reports come about every 250 ms. */
 const smoothing = 0.15;
@@ -11,7 +13,7 @@ const smoothing = 0.15;
 const longestSeconds = 365 * 24 * 3600;
 
 export class ProgressBoard {
-  readonly #latest = new Map<string, Progress>();
+  readonly #latest = new Map<string, Latest>();
   readonly #samples = new Map<string, Sample>();
 
   /** `step`: DEPLOYMENT/NODE/TASK. */
@@ -24,6 +26,8 @@ export class ProgressBoard {
       totalBytes: report.totalBytes,
       movedBytes: report.movedBytes,
       skippedBytes: report.skippedBytes,
+      writtenBytes: report.writtenBytes,
+      verifiedBytes: report.verifiedBytes,
       // An agent that begins anew counts down; what is sent has no sign.
       bytesPerSecond: BigInt(Math.max(0, Math.round(rate))),
       eta:
@@ -32,16 +36,17 @@ export class ProgressBoard {
           : undefined,
       activity: report.activity,
     });
-    this.#latest.set(step, progress);
+    this.#latest.set(step, { token: report.token, progress });
     return progress;
   }
 
-  get(step: string): Progress | undefined {
-    return this.#latest.get(step);
+  get(step: string, token: string): Progress | undefined {
+    const latest = this.#latest.get(step);
+    return latest?.token === token ? latest.progress : undefined;
   }
 
   take(step: string, token: string): Progress | undefined {
-    const progress = this.#latest.get(step);
+    const progress = this.get(step, token);
     this.#latest.delete(step);
     this.#samples.delete(token);
     return progress;

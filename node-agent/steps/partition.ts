@@ -19,6 +19,7 @@ import { deviceOf, deviceOfDisk, partitionDevices, partitionPath } from "../stor
 import { diskKey, type MachineDisk, matchDisks } from "../storage/disks.ts";
 import { filesystemIds, mkfsCommand } from "../storage/filesystems.ts";
 import { refuseForeign } from "../storage/foreign.ts";
+import { formerMirrors } from "../storage/former-mirrors.ts";
 import { type Identifiers, identifiersOf } from "../storage/identifiers.ts";
 import { checkKept, isKept } from "../storage/keep.ts";
 import { createLuks } from "../storage/luks.ts";
@@ -46,6 +47,8 @@ type Apply = {
   context: StepContext;
   /** The nodes of the plan's devices, as they come to be. */
   devices: Map<string, string>;
+  /** Names of arrays whose members are equal as they are. */
+  mirrors: ReadonlySet<string>;
 };
 
 export const partition = createPartitionStep();
@@ -73,12 +76,14 @@ export function createPartitionStep(options: StorageOptions = machineStorage): S
         ids,
         context,
         devices: new Map(comparison.devices),
+        mirrors: new Set(),
       });
       return `unchanged, as this deployment has made it before: ${result}`;
     }
     context.log(`to be made: ${comparison.difference}`);
     await checkKept(plan, disks, ids, context, context.secrets);
-    const apply: Apply = { plan, disks, ids, context, devices: new Map() };
+    const mirrors = await formerMirrors(plan, disks, context);
+    const apply: Apply = { plan, disks, ids, context, devices: new Map(), mirrors };
     await makeTables(apply);
     for (const layer of orderLayers(plan)) await makeLayer(layer, apply);
     await makeFilesystems(apply);
@@ -155,7 +160,7 @@ async function wipeOutgoing(planned: PlannedDisk, disk: string, context: StepCon
 
 /** Makes the array, encrypted device, group or volume, or starts it if it is kept. */
 async function makeLayer(layer: Layer, apply: Apply): Promise<void> {
-  const { plan, ids, context, devices } = apply;
+  const { plan, ids, context, devices, mirrors } = apply;
   if (isKept(layer)) {
     await startLayer(layer, devices, context, context.secrets);
     if (layer.kind === "vg") await clearGroup(layer.vg, apply);
@@ -165,7 +170,8 @@ async function makeLayer(layer: Layer, apply: Apply): Promise<void> {
     case "md": {
       const name = `md/${layer.md.name}`;
       context.progress({ activity: `creating array ${layer.md.name}` });
-      devices.set(name, await createArray(layer.md, devices, ids.uuid(name), context));
+      const areEqual = mirrors.has(layer.md.name);
+      devices.set(name, await createArray(layer.md, devices, ids.uuid(name), areEqual, context));
       return;
     }
     case "luks": {

@@ -57,20 +57,21 @@ export function membersOf(md: PlannedMd, devices: Devices): string[] {
  * Makes the array and gives its node.
  *
  * A new mirror is resynchronised by the kernel, which reads one disk and writes the other in full, unless its
- * members are equal already. They are where both could be discarded and now read as zeros; that is looked at
- * in samples. Should a disk hold something else between the samples, no data is at risk: a mirror writes both
- * sides, and no file system reads what it has not written; only the mismatch count of a later scrub would
- * show it. Levels with parity are always resynchronised, as there a wrong parity destroys data later.
+ * members are equal already. They are if they were members of such a mirror before (`areEqual`, see
+ * former-mirrors.ts), and where both could be discarded and now read as zeros; that is looked at in samples.
+ * Should a disk hold something else between the samples, no data is at risk: a mirror writes both sides, and no
+ * file system reads what it has not written; only the mismatch count of a later scrub would show it. Levels with parity are always resynchronised, as there a wrong parity destroys data later.
  */
 export async function createArray(
   md: PlannedMd,
   devices: Devices,
   uuid: string,
+  areEqual: boolean,
   context: StorageContext,
 ): Promise<string> {
   const { run, signal, log } = context;
   const members = membersOf(md, devices);
-  const assumeClean = md.level === 1 && (await allDiscarded(members, context));
+  const assumeClean = md.level === 1 && (areEqual || (await allDiscarded(members, context)));
   if (md.level === 1 && !assumeClean) log(`md ${md.name}: the disks do not discard to zeros: full resync`);
   await run(mdadmCreateCommand(md, members, uuid, assumeClean), { signal, env });
   await settle(context);

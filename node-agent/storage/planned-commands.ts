@@ -203,7 +203,7 @@ function startCommands(layer: Layer, devices: Devices): string[] {
 function discards({ level }: PlannedMd, members: string[]): string[] {
   if (level !== 1) return [];
   return [
-    "# if every member reads as zeros after this, mdadm gets --assume-clean as well",
+    "# not where such a mirror was before; if all read as zeros after this, mdadm gets --assume-clean as well",
     ...members.map((member) => quoted(discardCommand(member))),
   ];
 }
