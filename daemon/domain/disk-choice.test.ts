@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import { chooseDisks, isProtected } from "./disk-choice.ts";
+import { chooseDisks } from "./disk-choice.ts";
 import { disk, machine, mirror } from "./scheme-fixture.ts";
 import { gib } from "./size.ts";
 
@@ -52,28 +52,5 @@ describe("a selector", () => {
     expect(plan(named, many).warnings[0]).toMatch(
       /^disks os is chosen by the kernel's name, which changes between boots: vda .*, vdb /,
     );
-  });
-});
-
-describe("a protected disk", () => {
-  const short = disk("vda", { serial: "WD-1a", wwn: "0x50014ee2b5a1c3d4" });
-  const long = disk("vdb", { serial: "", wwn: "0x600508b1001c4d2fa1b2c3d4e5f60718" });
-
-  it.each([
-    [short, "wd-1A"],
-    [short, " 0X50014EE2B5A1C3D4 "],
-    [short, "50014ee2b5a1c3d4"],
-    [short, "wwn-0x50014ee2b5a1c3d4"],
-    [short, "50:01:4E:E2:B5:A1:C3:D4"],
-    [long, "600508B1001C4D2FA1B2C3D4E5F60718"],
-    [long, "0x600508b1001c4d2f"],
-  ])("%# is known however its serial or wwn is written", (one, mark) => {
-    expect(isProtected(one, [mark])).toBe(true);
-    expect(isProtected(one === short ? long : short, [mark])).toBe(false);
-  });
-
-  it("is no disk without a name, and no disk whose name only begins like it", () => {
-    expect(isProtected(disk("vdc", { serial: "", wwn: "" }), ["", "0x", "wwn-"])).toBe(false);
-    expect(isProtected(short, ["0x50014ee2", "WD"])).toBe(false);
   });
 });

@@ -2,8 +2,9 @@
 // match, each must be told apart from every other, and what must not be touched is no candidate.
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { DiskSelector } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import { isMarked } from "../../proto/plan/disk-mark.ts";
 import { formatBytes } from "../../proto/render/bytes.ts";
-import { describeHints, matchDisk, splitWwn } from "./hints.ts";
+import { describeHints, matchDisk } from "./hints.ts";
 
 export type ChosenDisk = { selector: string; index: number; disk: Disk };
 type Choice = { ok: true; disks: ChosenDisk[]; warnings: string[] } | { ok: false; messages: string[] };
@@ -62,28 +63,10 @@ export function describeDisk(disk: Disk): string {
   return `${disk.name || "disk"} (${[disk.model, serial, formatBytes(disk.sizeBytes)].filter(Boolean).join(", ")})`;
 }
 
-/**
- * By serial or wwn, however it is written: a mark that is not understood would protect nothing. A wwn without its
- * vendor's extension is that of every disk that has it.
- */
-export function isProtected({ serial, wwn }: Disk, protectedDisks: string[]): boolean {
-  const own = [serial, wwn, splitWwn(wwn).base].map(plainId).filter(Boolean);
-  return protectedDisks.some((mark) => own.includes(plainId(mark)));
-}
-
-// 0x5000C500A1B2C3D4, 50:00:c5:00:a1:b2:c3:d4, and wwn-0x5000c500a1b2c3d4 as below /dev/disk/by-id.
-function plainId(id: string): string {
-  return id
-    .trim()
-    .toLowerCase()
-    .replace(/^(?:wwn-)?(?:0x)?/, "")
-    .replaceAll(":", "");
-}
-
 const defaultExclusions = ["removable", "usb", "multipath"];
 
 function whyNot(selector: DiskSelector, disk: Disk, protectedDisks: string[]): string | undefined {
-  if (isProtected(disk, protectedDisks)) return "is protected";
+  if (isMarked(disk, protectedDisks)) return "is protected";
   if (disk.liveMedium) return "is what the running live system reads from";
   const excluded = selector.exclude.length ? selector.exclude : defaultExclusions;
   if (disk.removable && excluded.includes("removable")) return "is removable";

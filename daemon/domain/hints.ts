@@ -1,6 +1,7 @@
 // Which disks the hints of a selector match: Ironic's root device hints, with its operators and its results.
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { hintFor } from "../../proto/manifest/suggest.ts";
+import { splitWwn } from "../../proto/plan/disk-mark.ts";
 import {
   type Comparison,
   escapeText,
@@ -133,12 +134,6 @@ function links(folder: string, names: string[]): string[] {
 
 function linkPaths(folder: string, names: string[]): string[] {
   return names.map((name) => `/dev/disk/${folder}/${name}`);
-}
-
-/** A WWN has 16 digits; NAA 6 adds a vendor's 16. */
-export function splitWwn(wwn: string): { base: string; extension: string } {
-  const [, base, extension] = /^(0x[0-9a-f]{16})([0-9a-f]{16})$/i.exec(wwn.trim()) ?? [];
-  return base && extension ? { base, extension: `0x${extension}` } : { base: wwn, extension: "" };
 }
 
 function matches(test: Test, value: string): boolean {

@@ -5,7 +5,8 @@ import { type LeftDisk, LeftDiskSchema } from "../../proto/gen/muster/v1/deploym
 import type { PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { Disk } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
-import { describeDisk, isProtected } from "./disk-choice.ts";
+import { isMarked } from "../../proto/plan/disk-mark.ts";
+import { describeDisk } from "./disk-choice.ts";
 import { describeFate } from "./disk-contents.ts";
 import type { DiskOwners } from "./disk-owners.ts";
 import { contentsAcross } from "./shared-contents.ts";
@@ -55,15 +56,15 @@ function leave(disk: Disk | PlannedDisk, name: string, reason: string): LeftDisk
 
 /** Why the disk is none of a release's business, or nothing. */
 function whyLeft(disk: Disk, planned: PlannedDisk | undefined, { skip, protectedDisks }: Rules): string {
-  if (isProtected(disk, [...skip])) return "skipped, as you asked";
+  if (isMarked(disk, skip)) return "skipped, as you asked";
   if (planned) return "";
-  return isProtected(disk, protectedDisks) ? "protected" : "Muster has not written to it";
+  return isMarked(disk, protectedDisks) ? "protected" : "Muster has not written to it";
 }
 
 /** Why a disk that Muster has written to must not be erased, or nothing. */
 function faultOf(disk: Disk, node: Node, { protectedDisks, owners }: Rules): string | undefined {
   const skipIt = `\`--skip ${disk.serial || disk.wwn}\` leaves it as it is`;
-  if (isProtected(disk, protectedDisks)) {
+  if (isMarked(disk, protectedDisks)) {
     return `${describeDisk(disk)} is protected now: take it off protected_disks, or ${skipIt}`;
   }
   if (disk.multipathMember) {

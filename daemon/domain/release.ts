@@ -10,8 +10,8 @@ import {
 import type { PlannedDisk } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { EraseMode } from "../../proto/gen/muster/v1/erase_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
+import { isMarked } from "../../proto/plan/disk-mark.ts";
 import { flagFaults } from "./changed.ts";
-import { isProtected } from "./disk-choice.ts";
 import { DiskOwners } from "./disk-owners.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
 import { sortDisks } from "./release-disks.ts";
@@ -70,7 +70,7 @@ export function planRelease(state: State, cluster: Cluster, options: ReleaseOpti
 function skipFaults(state: State, names: string[], skip: readonly string[]): PlanFault[] {
   const disks = names.flatMap((name) => state.nodes.get(name)?.inventory?.disks ?? []);
   return skip
-    .filter((id) => !disks.some((disk) => isProtected(disk, [id])))
+    .filter((id) => !disks.some((disk) => isMarked(disk, [id])))
     .map((id) => ({
       node: "",
       message: `no disk to skip has the serial or wwn ${id}: see \`muster describe node\` for those of each node`,

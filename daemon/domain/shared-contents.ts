@@ -1,7 +1,8 @@
 // What is destroyed on a disk of a plan may also lie on disks that are in no plan: an array or a volume group of
 // both. A protected disk is never harmed that way, and any other not without a warning.
 import type { Disk, DiskContent } from "../../proto/gen/muster/v1/inventory_pb.ts";
-import { type ChosenDisk, describeDisk, isProtected } from "./disk-choice.ts";
+import { isMarked } from "../../proto/plan/disk-mark.ts";
+import { type ChosenDisk, describeDisk } from "./disk-choice.ts";
 import { volumeName } from "./existing.ts";
 import type { Planning } from "./planning.ts";
 
@@ -21,7 +22,7 @@ export function sharedFaults(
       const shared = spansAcross(lost, other.contents);
       if (shared.length === 0) continue;
       const what = `${shared.join(", ")} of ${describeDisk(disk)} also lies on ${describeDisk(other)}`;
-      if (isProtected(other, protectedDisks)) {
+      if (isMarked(other, protectedDisks)) {
         planning.refuse(`${what}, which is protected, and would be destroyed with it`);
       } else planning.warn(`${what}, which this plan does not touch: what is there becomes incomplete`);
     }

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type ImageSource, ImageSource_Kind } from "../../proto/gen/muster/v1/delivery_pb.ts";
 import type { ImageManifest } from "../../proto/gen/muster/v1/image_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import type { Runner } from "../runner.ts";
-import { formatBytes } from "../storage/bytes.ts";
 
 export type SwarmContext = { signal: AbortSignal; log(line: string): void; run?: Runner };
 

@@ -3,6 +3,7 @@ import type { DiskPlan, PlannedFs } from "../../proto/gen/muster/v1/disk_plan_pb
 import { ImageKind, type ImageManifest } from "../../proto/gen/muster/v1/image_pb.ts";
 import type { Delivery } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { ImageTarget } from "../../proto/gen/muster/v1/step_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { type DeliveryContext, deliver } from "../delivery/deliver.ts";
 import { openFormers, openImage } from "../delivery/open-image.ts";
 import { Sources } from "../delivery/sources.ts";
@@ -11,7 +12,6 @@ import { treeContent } from "../delivery/tree-content.ts";
 import type { ActionOf, LocatedImage, Step, StepContext } from "../step.ts";
 import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
 import { adoptFilesystem, isAdoptable } from "../storage/adopt.ts";
-import { formatBytes } from "../storage/bytes.ts";
 import { type Devices, deviceOf } from "../storage/devices.ts";
 import { filesystemIds, mkfsCommand } from "../storage/filesystems.ts";
 import { identifiersOf } from "../storage/identifiers.ts";

@@ -5,9 +5,10 @@ import {
   EraseMode,
   DiskErasure_Proof as Proof,
 } from "../../proto/gen/muster/v1/erase_pb.ts";
+import { isMarked } from "../../proto/plan/disk-mark.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import type { StepContext } from "../step.ts";
 import { blockTrees, topDown } from "./block-tree.ts";
-import { formatBytes } from "./bytes.ts";
 import type { MachineDisk } from "./disks.ts";
 import { eraseFreed, freeForErase } from "./erase-disk.ts";
 import { refuseForeign } from "./foreign.ts";
@@ -61,11 +62,11 @@ async function chooseDisks(
   { skip, protectedDisks, machine }: EraseOptions,
   context: StorageContext,
 ): Promise<MachineDisk[]> {
-  const chosen = disks.filter((disk) => !isNamed(disk, skip));
+  const chosen = disks.filter((disk) => !isMarked(disk, skip));
   for (const disk of machine)
-    if (isNamed(disk, skip)) context.log(`${describe(disk)}: skipped, as it was asked for`);
+    if (isMarked(disk, skip)) context.log(`${describe(disk)}: skipped, as it was asked for`);
   if (chosen.length === 0) throw new Error("all disks are on the skip list: there is nothing to erase.");
-  const forbidden = chosen.find((disk) => isNamed(disk, protectedDisks));
+  const forbidden = chosen.find((disk) => isMarked(disk, protectedDisks));
   if (forbidden) {
     throw new Error(
       `${describe(forbidden)} is protected; no disk was erased. Take away its protection, or put it on the skip list.`,
@@ -111,12 +112,6 @@ function refuse(disk: MachineDisk, why: string): never {
 function isSameMedium(one: MachineDisk, other: MachineDisk): boolean {
   if (one.wwn && other.wwn) return one.wwn === other.wwn;
   return one.serial !== "" && one.serial === other.serial && one.sizeBytes === other.sizeBytes;
-}
-
-/** In any case, as people type them. */
-function isNamed({ serial, wwn }: MachineDisk, marks: readonly string[]): boolean {
-  const own = [serial, wwn].filter(Boolean).map((id) => id.toLowerCase());
-  return marks.some((mark) => own.includes(mark.trim().toLowerCase()));
 }
 
 function describe({ path, serial, wwn }: MachineDisk): string {

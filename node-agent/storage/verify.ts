@@ -1,8 +1,8 @@
 // What the kernel and the disks show of a plan's devices after they were made.
 import { DiskAction, type DiskPlan } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
+import { formatBytes } from "../../proto/render/bytes.ts";
 import { imageDevices } from "./applied.ts";
 import { arrayDetail, arrayDifference, findArray, membersOf } from "./arrays.ts";
-import { formatBytes } from "./bytes.ts";
 import { type Devices, deviceOf } from "./devices.ts";
 import { filesystemDifference, readSignatures } from "./filesystems.ts";
 import { luksUuid } from "./luks.ts";
@@ -72,7 +72,7 @@ export async function sizeOf(device: string, { run, signal }: StorageContext): P
   return BigInt((await run(["blockdev", "--getsize64", device], { signal })).stdout.trim());
 }
 
-/** "2 disks: gpt bios+esp+os; md os raid1 [UU]; vg0: root 3.0 GiB, swap 256 MiB". */
+/** "2 disks: gpt bios+esp+os; md os raid1 [UU]; vg0: root 3 GiB, swap 256 MiB". */
 export function describeStorage(plan: DiskPlan, facts: Pick<StorageFacts, "arrays">): string {
   const layouts = plan.disks.map(
     (disk) => `${disk.label || "gpt"} ${disk.partitions.map((partition) => partition.name).join("+")}`,

@@ -54,7 +54,7 @@ describe.runIf(process.env.MUSTER_RACK_ALL)("disks", () => {
   it("is deployed over a former layout of another kind, and back", async ({ signal }) => {
     const world = await OneMachine.up(signal, { manifests: diskManifests() });
     onTestFinished(() => world[Symbol.asyncDispose]());
-    expect(resultOf(await world.deploy(), "partition")).toContain("vg0: root 3.0 GiB");
+    expect(resultOf(await world.deploy(), "partition")).toContain("vg0: root 3 GiB");
 
     await applyManifests(world.operator, diskManifests(flatScheme), lines);
     const flat = await world.deploy();
