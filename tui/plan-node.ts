@@ -8,6 +8,7 @@ import {
 } from "../proto/gen/muster/v1/disk_plan_pb.ts";
 import { wholeDiskOf } from "../proto/plan/whole-disk.ts";
 import { formatBytes } from "../proto/render/bytes.ts";
+import { deviceRows } from "../proto/render/device-rows.ts";
 import { pictureOf } from "../proto/render/disk-segments.ts";
 import { diskBars } from "../proto/render/disk-text.ts";
 import { wrapText } from "../proto/render/text-columns.ts";
@@ -108,24 +109,9 @@ export function deviceLines(plan: DiskPlan, { image, further }: NodePlan, which:
     rows.push([plan.rootDevice, formatBytes(whole.sizeBytes), `the whole disk from image ${image}`]);
   for (const disk of plan.disks)
     for (const part of disk.partitions.filter(wanted)) rows.push(partitionRow(disk, part));
-  for (const { name, level, devices, spares, sizeBytes } of plan.mds.filter(wanted)) {
-    const spare = spares.length ? `, spare ${spares.join(", ")}` : "";
-    rows.push([`md/${name}`, formatBytes(sizeBytes), `RAID${level} of ${devices.join(", ")}${spare}`]);
-  }
-  for (const { name, device, secret, sizeBytes } of plan.luks.filter(wanted))
-    rows.push([`luks/${name}`, formatBytes(sizeBytes), `encrypted ${device}, opened by secret ${secret}`]);
-  for (const { name, devices, sizeBytes } of plan.vgs.filter(wanted))
-    rows.push([`vg/${name}`, formatBytes(sizeBytes), `volume group on ${devices.join(", ")}`]);
-  for (const { vg, name, sizeBytes, type } of plan.lvs.filter(wanted)) {
-    const kind = !type || type === "linear" ? "logical" : type.replace("_", " ");
-    rows.push([`lv/${vg}/${name}`, formatBytes(sizeBytes), `${kind} volume`]);
-  }
-  for (const { device, type, mount, copies, os } of plan.fss.filter(wanted)) {
-    const copied = copies.length ? `, copied to ${copies.join(", ")}` : "";
-    const system = os.length ? ` of ${os.join(", ")}` : "";
-    const own = further.find((one) => one.device === device)?.image ?? (mount === "/" ? image : "");
-    const origin = own && which === "made" ? ` from image ${own}` : "";
-    rows.push([`fs ${mount || type}`, "", `${type} on ${device}${copied}${system}${origin}`]);
+  for (const { name, size, what, device } of deviceRows(plan).filter(wanted)) {
+    const own = further.find((one) => one.device === device)?.image ?? (name === "fs /" ? image : "");
+    rows.push([name, size, own && which === "made" ? `${what} from image ${own}` : what]);
   }
   return columns(rows);
 }

@@ -2,6 +2,7 @@
 import { DiskAction, type DiskPlan } from "../gen/muster/v1/disk_plan_pb.ts";
 import { formatBytes } from "./bytes.ts";
 import { clean } from "./clean.ts";
+import { deviceRows } from "./device-rows.ts";
 import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
 import { alignColumns, wrapText } from "./text-columns.ts";
 
@@ -84,36 +85,7 @@ function scale(sizes: bigint[], whole: bigint, cells: number): number[] {
 /** Arrays, encrypted devices, volumes and file systems, a line each. */
 function devicesAbove(plan: DiskPlan): string[] {
   const fate = (action: DiskAction) => (action === DiskAction.KEEP ? words.kept : words.new);
-  return alignColumns([
-    ...plan.mds.map(({ name, level, devices, spares, sizeBytes, action }) => [
-      `md/${name}`,
-      formatBytes(sizeBytes),
-      fate(action),
-      `RAID${level} of ${devices.join(", ")}${spares.length ? `, spare ${spares.join(", ")}` : ""}`,
-    ]),
-    ...plan.luks.map(({ name, device, sizeBytes, action }) => [
-      `luks/${name}`,
-      formatBytes(sizeBytes),
-      fate(action),
-      `encrypted ${device}`,
-    ]),
-    ...plan.vgs.map(({ name, devices, sizeBytes, action }) => [
-      `vg/${name}`,
-      formatBytes(sizeBytes),
-      fate(action),
-      `volume group on ${devices.join(", ")}`,
-    ]),
-    ...plan.lvs.map(({ name, vg, sizeBytes, type, action }) => [
-      `lv/${vg}/${name}`,
-      formatBytes(sizeBytes),
-      fate(action),
-      `${(type || "linear").replace("_", " ")} volume`,
-    ]),
-    ...plan.fss.map(({ device, type, mount, copies, os, action }) => [
-      `fs ${mount || type}`,
-      "",
-      fate(action),
-      `${type} on ${device}${copies.length ? `, copied to ${copies.join(", ")}` : ""}${os.length ? ` of ${os.join(", ")}` : ""}`,
-    ]),
-  ]);
+  return alignColumns(
+    deviceRows(plan).map(({ action, name, size, what }) => [name, size, fate(action), what]),
+  );
 }
