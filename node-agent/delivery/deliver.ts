@@ -141,12 +141,14 @@ class Run {
     const { lanes } = this.#parts;
     const pieces = extents.map((extent) => this.#piece(extent));
     const verified: number[] = [];
+    const activity = "comparing what the disk holds";
+    if (extents.length) this.#show(activity);
     await lookFor(pieces, this.#parts.head.length, lanes, this.#context.signal, (index, isThere) => {
       const extent = extents[index];
       if (extent === undefined || !isThere) return;
       verified.push(extent);
       this.#tally.skipped += extentAt(this.#delivery.manifest, extent).sizeBytes;
-      this.#show("comparing what the disk holds");
+      this.#show(activity);
     });
     return verified;
   }
