@@ -6,8 +6,10 @@ import { credentials } from "@grpc/grpc-js";
 import { ClusterService } from "../gen/muster/v1/cluster_pb.ts";
 import { DaemonService } from "../gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../gen/muster/v1/deployment_pb.ts";
+import { FileService } from "../gen/muster/v1/files_pb.ts";
 import { ImageService } from "../gen/muster/v1/image_pb.ts";
 import { NodeService } from "../gen/muster/v1/node_pb.ts";
+import { RunService } from "../gen/muster/v1/run_pb.ts";
 import { SecretService } from "../gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../gen/muster/v1/watch_pb.ts";
 import { Connection, type ServiceClient } from "../rpc/client.ts";
@@ -35,6 +37,8 @@ export type Muster = Disposable & {
   deployments: ServiceClient<typeof DeploymentService>;
   images: ServiceClient<typeof ImageService>;
   secrets: ServiceClient<typeof SecretService>;
+  files: ServiceClient<typeof FileService>;
+  runs: ServiceClient<typeof RunService>;
   watch: ServiceClient<typeof WatchService>;
   daemon: ServiceClient<typeof DaemonService>;
   /** All that is, and then every change, for as long as the signal lets it; see FollowItem. */
@@ -51,6 +55,9 @@ export function connect(where: Where = {}): Muster {
     deployments: retrying(DeploymentService, connection.client(DeploymentService)),
     images: retrying(ImageService, connection.client(ImageService)),
     secrets: retrying(SecretService, connection.client(SecretService)),
+    files: retrying(FileService, connection.client(FileService)),
+    // What has begun on machines is not begun again by itself.
+    runs: connection.client(RunService),
     watch: retrying(WatchService, watch),
     daemon: retrying(DaemonService, connection.client(DaemonService)),
     follow: (options) => follow(watch, options),

@@ -5,18 +5,32 @@ import {
   deploymentFields,
   documentFields,
   eventFields,
+  fetchedFileFields,
   imageFields,
-  nodeFields,
   secretFields,
   stepFields,
 } from "../filter/fields.ts";
-import type { Field, Fields } from "../filter/filter.ts";
+import type { Fields } from "../filter/filter.ts";
+import type { Field } from "../filter/match.ts";
+import { nodeFields } from "../filter/node-fields.ts";
 import { reasons } from "../rpc/reasons.ts";
 import type { Enum, Message, ProtoFile, Rpc, Service } from "./comments.ts";
 
 /** In the order in which they are read. What only the daemon's store holds is not part of the API. */
-const order = ["node", "cluster", "deployment", "image", "secret", "watch", "daemon", "agent", "delivery"];
-const shared = ["step", "erase", "disk_plan", "inventory", "manifest"];
+const order = [
+  "node",
+  "cluster",
+  "deployment",
+  "image",
+  "secret",
+  "files",
+  "run",
+  "watch",
+  "daemon",
+  "agent",
+  "delivery",
+];
+const shared = ["step", "task", "erase", "disk_plan", "inventory", "manifest"];
 
 export function apiPage(files: readonly ProtoFile[]): string {
   const pick = (names: string[]) =>
@@ -92,6 +106,7 @@ const filterTables: [string, Fields<never>][] = [
   ["ListDocuments", documentFields],
   ["ListImages", imageFields],
   ["ListSecrets", secretFields],
+  ["ListFetchedFiles", fetchedFileFields],
   ["ListDeployments", deploymentFields],
   ["ListSteps", stepFields],
   ["ListAttempts", attemptFields],
@@ -105,9 +120,21 @@ function fieldTable(title: string, { fields, wordsAbout }: Fields<never>): strin
 }
 
 function meaning(field: Field<never>): string {
-  const kind = { text: "text", flag: "true or false", enum: "" }[field.kind];
-  const values = field.kind === "enum" ? field.values.join(", ") : kind;
+  const values = valuesOf(field);
   return field.about ? `${values}; ${field.about}` : values;
+}
+
+function valuesOf(field: Field<never>): string {
+  switch (field.kind) {
+    case "text":
+      return "text";
+    case "flag":
+      return "true or false";
+    case "enum":
+      return field.values.join(", ");
+    case "number":
+      return { count: "number", size: "size", speed: "speed" }[field.unit];
+  }
 }
 
 function reasonTable(): string {
@@ -141,10 +168,15 @@ the enroll port (TLS), agents on the agent port (mutual TLS). The standard \`grp
 - **Deadlines**: give every call one. Requests have at most 8 MiB; answers about thousands of nodes are larger than the
   4 MiB that gRPC's clients take by default, so raise that (\`grpc.max_receive_message_length\`).`;
 
-const filterText = `A filter is a list of terms, joined by \`AND\` or by nothing; all must hold. A term is \`field = value\`,
-\`field != value\`, or a bare word, which is looked for anywhere in upper or lower case. A value with blanks is quoted:
-\`reason = "new fan"\`; \`\\"\` is a quote in it. \`*\` at either end of a value stands for anything. Enum values are without
-their prefix, in upper or lower case. A field with several values matches if any of them does. There is no OR, no NOT
-and no brackets. Such as: \`state = READY AND label.rack = "r1"\`, \`node = n1 state != SUCCEEDED\`, \`subject = step/demo-*\`.`;
+const filterText = `A filter is a list of terms, joined by \`and\` or by nothing; or by \`or\`, which binds less. \`not\` turns
+the term after it round, and brackets group. These words may be written in upper or lower case. A term is \`field = value\`
+or \`field != value\`; for fields that are numbers also \`<\`, \`<=\`, \`>\` and \`>=\`; or a bare word, which is looked for anywhere
+in upper or lower case. A value with blanks is quoted: \`reason = "new fan"\`; \`\\"\` is a quote in it. \`*\` at either end of a
+value stands for anything. An unquoted value with ranges is any of what they name: \`name = n[01-20,25]\`, \`rack[1-2]n[1-4]\`;
+where things are on nodes, such a list may stand alone. A size has a unit (B, KiB, MiB, GiB, TiB, PiB, or kB, MB, GB, TB, PB),
+a speed may (Mbit/s, Gbit/s). Enum values are without their prefix, in upper or lower case. A field with several values
+matches if any of them does; what is not known matches nothing, so \`!=\` and \`not\` let it pass. Such as:
+\`state = READY and label.rack = "r1"\`, \`memory > 64 GiB and nic.driver = ixgbe\`, \`node = n1 state != SUCCEEDED\`,
+\`(role = compute or role = storage) and not online = true\`, \`subject = step/demo-*\`.`;
 
 const reasonText = "The `reason` of ErrorInfo. It does not change; the words of the message may.";

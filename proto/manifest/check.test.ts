@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { ClusterSpecSchema, UploadFileActionSchema } from "../gen/muster/v1/manifest_pb.ts";
+import { ClusterSpecSchema } from "../gen/muster/v1/manifest_pb.ts";
 import { GetNodeRequestSchema, PowerAction, SetNodePowerRequestSchema } from "../gen/muster/v1/node_pb.ts";
+import { UploadFileActionSchema } from "../gen/muster/v1/task_pb.ts";
 import { checkMessage, quote } from "./check.ts";
 
 describe("checkMessage", () => {

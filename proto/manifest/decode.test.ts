@@ -19,6 +19,10 @@ fss:
   - { device: md/os, type: ext4, mount: / }
 `;
 
+const actions =
+  "shell, uploadFile, puppet, uploadFiles, sync, copyFiles, template, mergeConfig, package, service, ansible, " +
+  "reboot, waitFor, fetch, noop";
+
 function decode(content: string) {
   return decodeManifests([{ path: "a.yaml", content }]);
 }
@@ -114,14 +118,14 @@ describe("a bad manifest is refused with file, line, column, field and remedy", 
     [
       "no kind",
       "name: n1\n",
-      ["1:1: kind: is missing; it is one of Node, Cluster, Role, Scheme, Task, Recipe, Mirror"],
+      ["1:1: kind: is missing; it is one of Node, Cluster, Role, Scheme, Task, Recipe, Mirror, Graph"],
     ],
     ["unknown kind", "kind: Nod\n", ["1:7: kind: there is no kind `Nod`; did you mean `Node`?"]],
     [
       "no kind like it",
       "# first\nkind: Deployment\n",
       [
-        "2:7: kind: there is no kind `Deployment`; it is one of Node, Cluster, Role, Scheme, Task, Recipe, Mirror",
+        "2:7: kind: there is no kind `Deployment`; it is one of Node, Cluster, Role, Scheme, Task, Recipe, Mirror, Graph",
       ],
     ],
     ["not a map", "- a\n", ["1:1: expected a map with `kind` and the fields of that kind, found a list"]],
@@ -205,9 +209,9 @@ describe("a bad manifest is refused with file, line, column, field and remedy", 
     [
       "two of a oneof",
       `${task}shell: { command: x }\npuppet: { manifest: y }\n`,
-      ["5:1: puppet: cannot stand beside `shell`; keep one of shell, uploadFile, puppet"],
+      [`5:1: puppet: cannot stand beside \`shell\`; keep one of ${actions}`],
     ],
-    ["none of a oneof", task, ["1:1: needs one of the fields shell, uploadFile, puppet"]],
+    ["none of a oneof", task, [`1:1: needs one of the fields ${actions}`]],
     ["inner oneof", `${node}power: {}\n`, ["4:8: power: needs the field qmp"]],
     ["missing fields", "kind: Cluster\nname: c\nnodes:\n  - node: n1\n", ["4:5: nodes[0].role: is missing"]],
     ["missing list", "kind: Node\nname: a\n", ["1:1: macs: has at least 1 item; it has 0"]],

@@ -1,8 +1,15 @@
 // Reads a YAML map as a message, led by the message's descriptor. It goes on after a fault, so that an
 // operator sees all of them at once, and it remembers where every value stands.
-import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import {
+  type DescField,
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  type Message,
+} from "@bufbuild/protobuf";
 import { type ReflectList, type ReflectMap, type ReflectMessage, reflect } from "@bufbuild/protobuf/reflect";
-import { DurationSchema } from "@bufbuild/protobuf/wkt";
+import { DurationSchema, ValueSchema } from "@bufbuild/protobuf/wkt";
 import { type Document, isAlias, isMap, isScalar, isSeq, type ParsedNode, type YAMLMap } from "yaml";
 import { quote } from "./check.ts";
 import { formatPath, type Segment } from "./field-path.ts";
@@ -13,6 +20,7 @@ import {
   type Read,
   readDuration,
   readEnum,
+  readFree,
   readScalar,
   type ScalarValue,
 } from "./scalar.ts";
@@ -26,6 +34,9 @@ type Entry = { key: string; keyOffset: number; value: ParsedNode | null; valueOf
 
 // Aliases can make a small file a huge document; no manifest that people write comes near this.
 const maxValues = 100_000;
+// An anchor can stand within itself.
+const deepest = 50;
+const reservedName = "cannot be used as a name; choose another";
 
 export class MessageReader {
   readonly faults: Misread[] = [];
@@ -143,8 +154,7 @@ export class MessageReader {
       const place = { path: [...parent.path, key], positions: parent.positions.add(key, valueOffset) };
       const read = this.#value(map.field(), this.#resolve(value), place);
       // A JavaScript object would lose this key silently.
-      if (key === "__proto__")
-        this.#fault(valueOffset, place.path, "cannot be used as a name; choose another");
+      if (key === "__proto__") this.#fault(valueOffset, place.path, reservedName);
       this.#put(read, valueOffset, place, (item) => map.set(key, item));
     }
   }
@@ -161,8 +171,47 @@ export class MessageReader {
       const duration = readDuration(node);
       return duration.ok ? { ok: true, value: reflect(DurationSchema, duration.value) } : duration;
     }
+    if (desc.typeName === ValueSchema.typeName) {
+      const free = this.#free(node, place, 0);
+      return free.ok ? { ok: true, value: reflect(ValueSchema, fromJson(ValueSchema, free.value)) } : free;
+    }
     if (!isMap(node)) return expected("a map", node);
     return { ok: true, value: this.#message(desc, node as YAMLMap.Parsed, place) };
+  }
+
+  /** A value of any shape. What is wrong within it has its own place; what is read of it then is not stored. */
+  #free(node: ParsedNode | null, place: Place, depth: number): Read<JsonValue> {
+    if (depth > deepest) return { ok: false, message: `is nested more than ${deepest} times` };
+    if (isSeq<ParsedNode>(node)) {
+      const items = node.items.map((item, index) =>
+        this.#within(item, offsetOf(item, place.positions.offset), index, place, depth),
+      );
+      return { ok: true, value: items };
+    }
+    if (!isMap(node)) return readFree(node);
+    const fields: JsonObject = {};
+    for (const { key, value, valueOffset } of this.entries(node as YAMLMap.Parsed, place.path)) {
+      // A JavaScript object would lose this key silently.
+      if (key === "__proto__") this.#fault(valueOffset, [...place.path, key], reservedName);
+      fields[key] = this.#within(value, valueOffset, key, place, depth);
+    }
+    return { ok: true, value: fields };
+  }
+
+  #within(
+    item: ParsedNode | null,
+    offset: number,
+    segment: Segment,
+    parent: Place,
+    depth: number,
+  ): JsonValue {
+    if (this.#values > maxValues) return null;
+    const place = { path: [...parent.path, segment], positions: parent.positions.add(segment, offset) };
+    let found: JsonValue = null;
+    this.#put(this.#free(this.#resolve(item), place, depth + 1), offset, place, (value) => {
+      found = value;
+    });
+    return found;
   }
 
   #put<T>(read: Read<T>, offset: number, place: Place, store: (value: T) => void): void {

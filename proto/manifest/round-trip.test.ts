@@ -1,4 +1,5 @@
-import { create, type DescMessage, equals, toJsonString } from "@bufbuild/protobuf";
+import { create, type DescMessage, equals, fromJson, type JsonValue, toJsonString } from "@bufbuild/protobuf";
+import { type Value, ValueSchema } from "@bufbuild/protobuf/wkt";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
@@ -7,8 +8,8 @@ import {
   ManifestSchema,
   NodeSpecSchema,
   SchemeSpecSchema,
-  TaskSpecSchema,
 } from "../gen/muster/v1/manifest_pb.ts";
+import { TaskSpecSchema } from "../gen/muster/v1/task_pb.ts";
 import { decodeManifests } from "./decode.ts";
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,10}$/);
@@ -32,7 +33,14 @@ const anyTask = fc.record({
   action,
   retries: fc.nat(100),
   timeout: fc.record({ seconds: fc.bigInt(1n, 100000n), nanos: fc.nat(999_999_999) }),
+  parameters: fc.dictionary(name, fc.jsonValue({ stringUnit: "grapheme" }), { maxKeys: 3 }).map(asValues),
 });
+function asValues(parameters: Record<string, unknown>): Record<string, Value> {
+  // Without a minus before a zero, which JSON has not.
+  const json = JSON.parse(JSON.stringify(parameters)) as Record<string, JsonValue>;
+  const all = Object.entries(json).map(([key, value]) => [key, fromJson(ValueSchema, value)]);
+  return Object.fromEntries(all);
+}
 const partitions = fc.array(fc.record({ name, size }), { minLength: 1, maxLength: 4 });
 const anyScheme = fc.record({
   name,

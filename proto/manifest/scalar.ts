@@ -98,6 +98,26 @@ export function readDuration(node: ParsedNode | null): Read<Duration> {
   return yes(create(DurationSchema, { seconds: total, nanos: Number(fraction.padEnd(9, "0")) }));
 }
 
+/** A scalar of a value that may have any shape: as YAML has it, if JSON has it too. */
+export function readFree(node: ParsedNode | null): Read<string | number | boolean | null> {
+  if (node === null) return yes(null);
+  if (!isScalar(node)) return expected("a value", node);
+  const { value } = node;
+  if (value === null || typeof value === "boolean") return yes(value);
+  if (typeof value === "string") return isText(value) ? yes(value) : notText;
+  const source = node.source ?? String(value);
+  if (typeof value !== "number" || !Number.isFinite(value)) {
+    return { ok: false, message: `is a number that cannot be stored: write it in quotes, "${source}"` };
+  }
+  // Digits mean just these: neither 644 for 0644, nor another number because this one is too long.
+  const isDigits = /^[-+]?[0-9]+$/.test(source);
+  if (!isDigits || source.replace(/^\+/, "") === String(value)) return yes(value);
+  return {
+    ok: false,
+    message: `would be the number ${value}: write ${value}, or "${source}" in quotes for the text`,
+  };
+}
+
 /** The refusal of a value of the wrong kind. */
 export function expected(what: string, node: ParsedNode | null): { ok: false; message: string } {
   return { ok: false, message: `expected ${what}, found ${whatIs(node)}` };

@@ -1,18 +1,28 @@
-// The steps that a deployment leaves out because they have been done. They follow from its plan, so they are
-// neither stored nor watched: of a big cluster there may be tens of thousands.
+// The steps that a deployment leaves out from the beginning, because they have been done or are not wanted. They
+// follow from its plan, so they are neither stored nor watched: of a big cluster there may be tens of thousands.
 import { create } from "@bufbuild/protobuf";
-import { type Deployment, type Step, Step_State, StepSchema } from "../gen/muster/v1/deployment_pb.ts";
+import {
+  type Deployment,
+  type PlannedStep,
+  type Step,
+  Step_State,
+  StepSchema,
+} from "../gen/muster/v1/deployment_pb.ts";
+
+export function isLeftOut({ unchangedSince, skippedBecause }: PlannedStep): boolean {
+  return unchangedSince !== "" || skippedBecause !== "";
+}
 
 export function skippedSteps({ name: deployment, plan }: Deployment): Step[] {
-  const skipped = plan?.steps.filter(({ unchangedSince }) => unchangedSince) ?? [];
-  return skipped.map(({ node, task, unchangedSince }) =>
+  const skipped = plan?.steps.filter(isLeftOut) ?? [];
+  return skipped.map(({ node, task, unchangedSince, skippedBecause }) =>
     create(StepSchema, {
       name: `${deployment}/${node}/${task}`,
       deployment,
       node,
       task,
       state: Step_State.SKIPPED,
-      reason: `unchanged since ${unchangedSince}`,
+      reason: unchangedSince ? `unchanged since ${unchangedSince}` : skippedBecause,
     }),
   );
 }

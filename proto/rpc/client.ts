@@ -163,8 +163,13 @@ async function writeAll(call: ClientDuplexStream<Message, Message>, requests: As
       if (!open) return;
       if (!call.write(request)) {
         await new Promise<void>((resolve) => {
-          call.once("drain", resolve);
-          call.once("close", resolve);
+          const goOn = () => {
+            call.off("drain", goOn);
+            call.off("close", goOn);
+            resolve();
+          };
+          call.on("drain", goOn);
+          call.on("close", goOn);
         });
       }
     }

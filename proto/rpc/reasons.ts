@@ -7,6 +7,10 @@ type Code = keyof typeof codes;
 export const reasons: Record<string, { code: Code; about: string }> = {
   BEGUN: { code: "FAILED_PRECONDITION", about: "A step that has begun, or is done, cannot be held." },
   BUSY: { code: "FAILED_PRECONDITION", about: "A deployment is using it: wait for that, or stop it." },
+  CANNOT_ASSIGN: {
+    code: "FAILED_PRECONDITION",
+    about: "No nodes can be given to the cluster as it wants them; one violation per fault.",
+  },
   CANNOT_PLAN: {
     code: "FAILED_PRECONDITION",
     about: "The cluster cannot be planned; one violation per fault.",
@@ -16,14 +20,30 @@ export const reasons: Record<string, { code: Code; about: string }> = {
     about: "The watcher did not read fast enough: watch again from the last revision that came.",
   },
   CSR: { code: "INVALID_ARGUMENT", about: "The request for a certificate cannot be used." },
+  DIGEST_MISMATCH: {
+    code: "INVALID_ARGUMENT",
+    about: "What came of a file is not what its digest names; nothing of it was kept: send it again.",
+  },
   DISK_FULL: {
     code: "RESOURCE_EXHAUSTED",
-    about: "The disk of the image store has no room for it, and nothing of it was kept: make room there.",
+    about: "The daemon's disk has no room for it, and nothing of it was kept: make room there.",
   },
   ETAG_MISMATCH: {
     code: "ABORTED",
     about:
       "It has changed since the caller looked; the metadata has the current `etag`. Look again, then decide.",
+  },
+  FETCH_DENIED: {
+    code: "PERMISSION_DENIED",
+    about: "The node may not send that: no attempt that fetches it runs there.",
+  },
+  FILES_MISSING: {
+    code: "FAILED_PRECONDITION",
+    about: "Files of the tree are not stored: send them first.",
+  },
+  GAP: {
+    code: "OUT_OF_RANGE",
+    about: "The piece does not follow what is there; the metadata has its `size`: go on from there.",
   },
   IMAGE_DAMAGED: {
     code: "DATA_LOSS",
@@ -56,6 +76,7 @@ export const reasons: Record<string, { code: Code; about: string }> = {
     code: "INVALID_ARGUMENT",
     about: "The request breaks rules of its fields; one violation each.",
   },
+  INVALID_TREE: { code: "INVALID_ARGUMENT", about: "The tree is not as its message says." },
   INVALID_UPDATE_MASK: { code: "INVALID_ARGUMENT", about: "A path of the mask cannot be set." },
   IN_USE: { code: "FAILED_PRECONDITION", about: "Something else names it: change that first." },
   JOIN_TOKEN: {
@@ -77,6 +98,7 @@ export const reasons: Record<string, { code: Code; about: string }> = {
   NOT_RUNNING: { code: "FAILED_PRECONDITION", about: "The deployment has ended." },
   NOT_STOPPED: { code: "FAILED_PRECONDITION", about: "There is no stop to take back." },
   NOT_WAITING: { code: "FAILED_PRECONDITION", about: "The node does not ask to join." },
+  NO_NODES: { code: "FAILED_PRECONDITION", about: "The selectors choose no node." },
   NO_POWER_DRIVER: { code: "FAILED_PRECONDITION", about: "The node's manifest has no power driver." },
   PLAN_CHANGED: {
     code: "ABORTED",
@@ -116,6 +138,18 @@ export const reasons: Record<string, { code: Code; about: string }> = {
     code: "UNAUTHENTICATED",
     about:
       "The data plane was given no ticket, or one that is damaged, expired or for another image: ask where the image is.",
+  },
+  TOO_LARGE: {
+    code: "RESOURCE_EXHAUSTED",
+    about: "The fetched file is larger than its action allows; nothing of it was kept.",
+  },
+  TREE_DAMAGED: {
+    code: "DATA_LOSS",
+    about: "What the daemon has stored of the tree is damaged: delete that file, and apply the task again.",
+  },
+  TREE_DENIED: {
+    code: "PERMISSION_DENIED",
+    about: "The node may not have that: no attempt that needs the tree runs there.",
   },
   UNDECODABLE: { code: "INVALID_ARGUMENT", about: "The bytes are no message of the request's type." },
   UNKNOWN_CHECK: { code: "INVALID_ARGUMENT", about: "There is no check of that name." },

@@ -16,6 +16,10 @@ const refuse = async (): Promise<never> => {
   throw new RpcError(codes.UNIMPLEMENTED, "not in this test");
 };
 
+async function* refuseStream(): AsyncGenerator<never> {
+  yield await refuse();
+}
+
 async function connect(
   node: Partial<Handlers<typeof NodeService>>,
   agent: Partial<Handlers<typeof AgentService>>,
@@ -34,6 +38,9 @@ async function connect(
   serve(server, AgentService, {
     session: async function* () {},
     getSecret: refuse,
+    getTree: refuse,
+    getFile: refuseStream,
+    putFetched: refuse,
     locateImage: refuse,
     reportSource: refuse,
     ...agent,
