@@ -1,5 +1,4 @@
 // NodeService.
-import { nodeFields } from "../../proto/filter/fields.ts";
 import {
   BootTarget,
   type Node,
@@ -13,6 +12,7 @@ import { codes, RpcError } from "../../proto/rpc/status.ts";
 import type { Decision } from "../domain/decision.ts";
 import { approve } from "../domain/join.ts";
 import { isBusy } from "../domain/node.ts";
+import { nodeFieldsOf } from "../domain/node-choice.ts";
 import { powerRead } from "../domain/power.ts";
 import { usersOf } from "../domain/removal.ts";
 import { schedule, stirNode } from "../domain/schedule.ts";
@@ -33,7 +33,7 @@ export function nodeService(context: ApiContext, mutations: Mutations): Handlers
       const { items, nextPageToken } = await pageOf(request, {
         method: method.listNodes,
         schema: NodeSchema,
-        fields: nodeFields,
+        fields: nodeFieldsOf(engine.state),
         items: byName(engine.state.nodes.values()),
         key: ({ name }) => name,
       });

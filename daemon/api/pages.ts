@@ -8,7 +8,8 @@ import {
   type MessageShape,
   toBinary,
 } from "@bufbuild/protobuf";
-import { type Fields, type Filter, FilterError, parseFilter } from "../../proto/filter/filter.ts";
+import { type Fields, type Filter, parseFilter } from "../../proto/filter/filter.ts";
+import { FilterError } from "../../proto/filter/filter-error.ts";
 import { invalidField } from "./context.ts";
 
 export type PageRequest = { pageSize: number; pageToken: string; filter: string };

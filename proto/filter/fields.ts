@@ -1,4 +1,4 @@
-// What each List call can be filtered by. The documentation of the API lists these tables.
+// What each List call can be filtered by; nodes are in node-fields.ts. The documentation of the API lists these tables.
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import type { Cluster, Document } from "../gen/muster/v1/cluster_pb.ts";
 import {
@@ -9,75 +9,12 @@ import {
   type Step,
   Step_State,
 } from "../gen/muster/v1/deployment_pb.ts";
+import type { FetchedFile } from "../gen/muster/v1/files_pb.ts";
 import { type Image, ImageKind } from "../gen/muster/v1/image_pb.ts";
-import { Environment, Fault_Kind, type Node, Node_State, PowerState } from "../gen/muster/v1/node_pb.ts";
 import type { Secret } from "../gen/muster/v1/secret_pb.ts";
 import { type Event, Event_Severity } from "../gen/muster/v1/watch_pb.ts";
-import type { Field, Fields } from "./filter.ts";
-
-type Enum = Readonly<Record<string, number>>;
-
-/** The names of an enum's values, without its zero: `{ READY: 8, … }`. */
-function namesOf(values: Enum): string[] {
-  return Object.keys(values).filter((name) => name !== "UNSPECIFIED");
-}
-
-function choice<T>(about: string, values: Enum, get: (item: T) => number | readonly number[]): Field<T> {
-  const names = new Map(Object.entries(values).map(([name, value]) => [value, name]));
-  return {
-    kind: "enum",
-    about,
-    values: namesOf(values),
-    get: (item) => [get(item)].flat().map((value) => names.get(value) ?? ""),
-  };
-}
-
-function text<T>(about: string, get: (item: T) => string | undefined | readonly string[]): Field<T> {
-  return { kind: "text", about, get: (item) => [get(item) ?? []].flat() };
-}
-
-function flag<T>(about: string, get: (item: T) => boolean): Field<T> {
-  return { kind: "flag", about, get };
-}
-
-export const nodeFields: Fields<Node> = {
-  fields: {
-    name: text("", ({ name }) => name),
-    state: choice("", Node_State, ({ state }) => state),
-    cluster: text("empty if it is in none", ({ cluster }) => cluster),
-    role: text("", ({ role }) => role),
-    hostname: text("", ({ hostname }) => hostname),
-    address: text("", ({ address }) => address),
-    mac: text("any of its MAC addresses", macsOf),
-    serial: text("", ({ fingerprint }) => fingerprint?.systemSerial),
-    uuid: text("", ({ fingerprint }) => fingerprint?.systemUuid),
-    environment: choice("where its agent runs", Environment, ({ environment }) => environment),
-    power: choice("", PowerState, ({ power }) => power),
-    fault: choice("any of its faults", Fault_Kind, ({ faults }) => faults.map(({ kind }) => kind)),
-    online: flag("", ({ online }) => online),
-    maintenance: flag("", ({ maintenance }) => maintenance),
-    protected: flag("", (node) => node.protected),
-    retired: flag("", ({ retired }) => retired),
-    declared: flag("a manifest names it", ({ spec }) => spec !== undefined),
-    "label.*": text("a label of its manifest, such as `label.rack`", () => []),
-  },
-  entry: ({ spec }, _field, key) => {
-    const labels = spec?.labels ?? {};
-    return Object.hasOwn(labels, key) ? [labels[key] ?? ""] : [];
-  },
-  words: (node) => [
-    node.name,
-    node.hostname,
-    node.fingerprint?.systemSerial ?? "",
-    node.address,
-    ...macsOf(node),
-  ],
-  wordsAbout: "name, host name, serial number, MAC address and address",
-};
-
-function macsOf({ spec, fingerprint }: Node): string[] {
-  return [...(spec?.macs ?? []), ...(fingerprint?.macs ?? [])];
-}
+import { choice, flag, number, text } from "./field-kinds.ts";
+import type { Fields } from "./filter.ts";
 
 export const clusterFields: Fields<Cluster> = {
   fields: {
@@ -122,12 +59,23 @@ export const secretFields: Fields<Secret> = {
   wordsAbout: "name",
 };
 
+export const fetchedFileFields: Fields<FetchedFile> = {
+  fields: {
+    name: text("NODE/PATH", ({ name }) => name),
+    node: text("", ({ node }) => node),
+    path: text("on the node", ({ path }) => path),
+    step: text("that has fetched it", ({ step }) => step),
+  },
+  words: ({ name }) => [name],
+  wordsAbout: "name",
+};
+
 export const deploymentFields: Fields<Deployment> = {
   fields: {
     name: text("", ({ name }) => name),
     cluster: text("", ({ cluster }) => cluster),
     state: choice("", Deployment_State, ({ state }) => state),
-    purpose: choice("", Purpose, ({ plan }) => plan?.purpose || Purpose.DEPLOY),
+    purpose: choice("", Purpose, ({ purpose }) => purpose || Purpose.DEPLOY),
     node: text("any of its nodes", ({ plan }) => plan?.nodes.map(({ node }) => node)),
   },
   words: ({ name }) => [name],
@@ -143,6 +91,7 @@ export const stepFields: Fields<Step> = {
   },
   words: ({ node, task }) => [node, task],
   wordsAbout: "node and task",
+  listed: ({ node }) => node,
 };
 
 export const attemptFields: Fields<Attempt> = {
@@ -151,11 +100,12 @@ export const attemptFields: Fields<Attempt> = {
     node: text("", ({ node }) => node),
     task: text("", ({ task }) => task),
     state: choice("", Step_State, ({ state }) => state),
-    number: text("", ({ number }) => `${number}`),
+    number: number("", "count", (attempt) => attempt.number),
     plan_hash: text("", ({ planHash }) => planHash),
   },
   words: ({ name }) => [name],
   wordsAbout: "name",
+  listed: ({ node }) => node,
 };
 
 export const eventFields: Fields<Event> = {
