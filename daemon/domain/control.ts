@@ -7,7 +7,7 @@ import {
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, type Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
-import { cancelled, idOf } from "./attempt.ts";
+import { awaitsBoot, cancelled, changesNodes, idOf } from "./attempt.ts";
 import type { Decision } from "./decision.ts";
 import { selectSteps } from "./deploy.ts";
 import { planIndex } from "./plan-index.ts";
@@ -50,11 +50,13 @@ function goOn(decision: Decision, deployment: Deployment, states: readonly Step_
       retriesLeft,
     });
   }
+  // Whatever blocks them now may be another cause than before.
+  for (const step of steps) if (step.state === BLOCKED) decision.step(step, { state: PENDING, reason: "" });
   let count = again.length;
   const left = decision.state.steps(name).filter(({ state }) => unbegun.includes(state));
   for (const nodeName of new Set(left.map(({ node }) => node))) {
     const node = decision.state.nodes.get(nodeName);
-    if (node) count += takeBack(decision, name, node);
+    if (node && changesNodes(deployment.plan)) count += takeBack(decision, name, node);
   }
   const running = {
     ...deployment,
@@ -111,7 +113,8 @@ function stopStep(decision: Decision, step: Step, force: boolean): void {
   } else if (force) {
     decision.effect({ do: "cancel", node: step.node, token: step.token });
     // A reboot that has begun cannot be taken back; there is nothing to wait for.
-    if (step.task === "reboot") cancelled(decision, step, "stopped by force while its machine was awaited");
+    if (awaitsBoot(decision, step))
+      cancelled(decision, step, "stopped by force while its machine was awaited");
   }
 }
 

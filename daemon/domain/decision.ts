@@ -6,7 +6,7 @@ import type { Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { type Fault_Kind, FaultSchema, type Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { type Event_Severity, EventSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { type NodeEvent, nodeStateAfter } from "./node.ts";
-import { type Change, put, type State } from "./state.ts";
+import { type Change, putWhole, type State } from "./state.ts";
 
 export type Effect =
   /** Hand the running attempt of a step to its node's agent. */
@@ -35,6 +35,9 @@ export class Decision {
   readonly revision: bigint;
   /** Ids of steps (`NODE/TASK`) by deployment that may stand differently now: schedule() looks at them. */
   readonly stirred = new Map<string, Set<string>>();
+  /** Names of deployments that have ended here: transitions.ts looks at what comes after them. */
+  readonly ended: string[] = [];
+  #now: Timestamp | undefined;
   readonly #changes: Change[] = [];
   readonly #effects: Effect[] = [];
 
@@ -45,7 +48,8 @@ export class Decision {
   }
 
   get now(): Timestamp {
-    return timestampFromMs(this.nowMs);
+    this.#now ??= timestampFromMs(this.nowMs);
+    return this.#now;
   }
 
   get changes(): readonly Change[] {
@@ -76,7 +80,7 @@ export class Decision {
 
   event(severity: Event_Severity, subject: string, reason: string, message: string): void {
     const value = create(EventSchema, { time: this.now, severity, subject, reason, message });
-    this.#changes.push(put({ case: "event", value }));
+    this.#changes.push(putWhole({ case: "event", value }));
   }
 
   /** Changes some fields of a node, and its state by an event of the life cycle. */
@@ -85,7 +89,7 @@ export class Decision {
     const names = Object.keys(fields) as (keyof Node)[];
     if (state === node.state && names.every((name) => node[name] === fields[name])) return node;
     const value = { ...node, ...fields, state };
-    this.change(put({ case: "node", value }));
+    this.change(putWhole({ case: "node", value }));
     return value;
   }
 
@@ -104,7 +108,7 @@ export class Decision {
 
   step(step: Step, fields: Partial<Step>): Step {
     const value = { ...step, ...fields };
-    this.change(put({ case: "step", value }));
+    this.change(putWhole({ case: "step", value }));
     return value;
   }
 }

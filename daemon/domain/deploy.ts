@@ -8,10 +8,13 @@ import {
   type Plan,
   type PlannedStep,
   Purpose,
+  type Step,
   Step_State,
   StepSchema,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
+import { isLeftOut } from "../../proto/plan/skipped-steps.ts";
+import { changesNodes } from "./attempt.ts";
 import type { Decision } from "./decision.ts";
 import { planIndex } from "./plan-index.ts";
 import { schedule } from "./schedule.ts";
@@ -33,6 +36,8 @@ export function startDeployment(
     cluster: cluster.name,
     state: Deployment_State.RUNNING,
     plan,
+    purpose: plan.purpose,
+    graph: plan.graph,
     startTime: decision.now,
   });
   forgetOldest(decision, cluster.name);
@@ -40,7 +45,9 @@ export function startDeployment(
   decision.change(put({ case: "cluster", value: { ...cluster, deployment: name } }));
   const held = new Set(selectSteps(plan, holds).ids);
   for (const planned of plan.steps) {
-    if (!planned.unchangedSince) putStep(decision, name, planned, held.has(planned.id));
+    // What only looks needs nobody's go.
+    const hold = held.has(planned.id) || (planned.hold && changesNodes(plan));
+    if (!isLeftOut(planned)) putStep(decision, name, planned, hold);
   }
   decision.state.orderSteps(name);
   reserveNodes(decision, deployment);
@@ -52,26 +59,29 @@ export function startDeployment(
   return deployment;
 }
 
-function putStep(decision: Decision, deployment: string, planned: PlannedStep, held: boolean): void {
-  const { node, task, retries } = planned;
-  const step = create(StepSchema, {
-    name: `${deployment}/${node}/${task}`,
-    deployment,
-    node,
-    task,
-    state: Step_State.PENDING,
-    hold: held || planned.hold,
-    retriesLeft: retries,
-  });
-  decision.change(put({ case: "step", value: step }));
+/** Has every field, also those that come later: what all have alike is copied faster, with every change of a step. */
+const unbegun: Step = {
+  ...create(StepSchema, { state: Step_State.PENDING }),
+  startTime: undefined,
+  endTime: undefined,
+  deadlineTime: undefined,
+  nextAttemptTime: undefined,
+  waitTime: undefined,
+  progress: undefined,
+  facts: undefined,
+};
+
+function putStep(decision: Decision, deployment: string, planned: PlannedStep, hold: boolean): void {
+  const { id, node, task, retries: retriesLeft } = planned;
+  decision.step(unbegun, { name: `${deployment}/${id}`, deployment, node, task, hold, retriesLeft });
 }
 
 /** A node with nothing to do stays as it is. */
 function reserveNodes(decision: Decision, { name, cluster, plan }: Deployment): void {
+  if (!changesNodes(plan)) return;
   for (const { node: nodeName, role, hostname } of plan?.nodes ?? []) {
     const node = decision.state.nodes.get(nodeName);
-    const steps = [...decision.state.stepBook(name).ofNode(nodeName).values()];
-    if (!node || steps.every(({ state }) => state === Step_State.SKIPPED)) continue;
+    if (!node || decision.state.stepBook(name).openOf(nodeName) === 0) continue;
     const releases = plan?.purpose === Purpose.RELEASE;
     const place = releases ? {} : { cluster, role, hostname };
     decision.node(node, { ...place, reason: "" }, "reserved");
@@ -100,16 +110,28 @@ function nextName(state: State, { name, deployment }: Cluster): string {
   return `${name}-${Math.max(0, ...numbers) + 1}`;
 }
 
-/** Makes room for one more; the one before it is kept, however big it is. */
+/** Makes room for one more. What the cluster is now, and what is on the disks of its nodes, is kept however big it is. */
 function forgetOldest(decision: Decision, cluster: string): void {
   const own = [...decision.state.deployments.values()].filter((other) => other.cluster === cluster);
-  const newestFirst = own.sort((a, b) => numberOf(b) - numberOf(a));
+  const newest = decision.state.clusters.get(cluster)?.deployment;
+  const described = new Set<string>();
   let steps = 0;
-  newestFirst.forEach((deployment, index) => {
-    steps += deployment.plan?.steps.length ?? 0;
-    const fits = index < remembered.deployments - 1 && steps <= remembered.steps;
-    if (index > 0 && !fits) forgetDeployment(decision, deployment);
-  });
+  own
+    .sort((a, b) => numberOf(b) - numberOf(a))
+    .forEach((deployment, index) => {
+      steps += deployment.plan?.steps.length ?? 0;
+      const fits = index === 0 || (index < remembered.deployments - 1 && steps <= remembered.steps);
+      const isNeeded = deployment.name === newest || describesDisks(deployment, described);
+      if (!fits && !isNeeded) forgetDeployment(decision, deployment);
+    });
+}
+
+/** It is the newest that says what is on the disks of some node. `described`: the nodes of newer ones; grows. */
+function describesDisks({ plan }: Deployment, described: Set<string>): boolean {
+  if (plan?.purpose === Purpose.RELEASE) return false;
+  const before = described.size;
+  for (const { node, disks } of plan?.nodes ?? []) if (disks) described.add(node);
+  return described.size > before;
 }
 
 function numberOf({ name }: Deployment): number {

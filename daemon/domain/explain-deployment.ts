@@ -6,7 +6,8 @@ import {
   type Step,
   Step_State,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
-import { again, explainStep, idOf, isFinished, newestAfter } from "./explain-step.ts";
+import { isFinished } from "./explain-requirements.ts";
+import { again, explainStep, idOf, newestAfter } from "./explain-step.ts";
 import { oneLine, type Reason, reason, span, wordOf } from "./explain-text.ts";
 import type { State } from "./state.ts";
 import { isActive } from "./step-book.ts";
@@ -22,7 +23,7 @@ const table: Record<S, (place: Place) => Reason> = {
       `muster deploy ${deployment.cluster}`,
     ),
   [S.RUNNING]: running,
-  [S.SUCCEEDED]: ({ deployment, steps }) => reason(`all is done: ${counts(steps)}${took(deployment)}`),
+  [S.SUCCEEDED]: done,
   [S.STOPPING]: stopping,
   [S.STOPPED]: ({ state, deployment, steps }) =>
     superseded(state, deployment, `${deployment.reason || "stopped"}; ${counts(steps)}`) ??
@@ -39,6 +40,12 @@ export function explainDeployment(state: State, deployment: Deployment, nowMs: n
   const steps = state.steps(deployment.name);
   const explained = (table[deployment.state] ?? table[S.UNSPECIFIED])({ state, deployment, steps, nowMs });
   return { ...explained, why: oneLine(explained.why), remedy: oneLine(explained.remedy) };
+}
+
+function done({ deployment, steps }: Place): Reason {
+  const told = `${counts(steps)}${took(deployment)}`;
+  if (!deployment.reason) return reason(`all is done: ${told}`);
+  return reason(`done ${deployment.reason}: ${told}`, `mend them, then: muster retry ${deployment.name}`);
 }
 
 function running({ state, deployment, steps, nowMs }: Place): Reason {
@@ -76,7 +83,7 @@ function stopping({ deployment, steps, state, nowMs }: Place): Reason {
   const waitsFor = active.map(({ name }) => `step/${name}`);
   if (!first)
     return reason(
-      "stop was asked for, and nothing runs any more",
+      `${deployment.reason || "stop was asked for"}, and nothing runs any more`,
       "it ends with the next decision",
       waitsFor,
     );
@@ -85,7 +92,7 @@ function stopping({ deployment, steps, state, nowMs }: Place): Reason {
     const why = `a forced stop is cancelling ${names}; it ends when their agents have answered`;
     return reason(why, cause.remedy || `it goes on by itself; see muster explain ${first.name}`, waitsFor);
   }
-  const why = `stop was asked for; it ends when ${names} ${active.length === 1 ? "has" : "have"} ended`;
+  const why = `${deployment.reason || "stop was asked for"}; it ends when ${names} ${active.length === 1 ? "has" : "have"} ended`;
   const force = `muster stop ${deployment.name} --force cancels what runs, muster resume ${deployment.name} goes on`;
   return reason(why, cause.remedy ? `${cause.remedy}; ${force}` : force, waitsFor);
 }

@@ -3,7 +3,8 @@
 import type { Deployment, Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Fault_Kind, type Node, Node_State as S } from "../../proto/gen/muster/v1/node_pb.ts";
-import { explainStep, idOf, isFinished, lastSeen, wake } from "./explain-step.ts";
+import { isFinished } from "./explain-requirements.ts";
+import { explainStep, idOf, lastSeen, wake } from "./explain-step.ts";
 import { oneLine, type Reason, reason, since, wordOf } from "./explain-text.ts";
 import { isBusy } from "./node.ts";
 import type { State } from "./state.ts";

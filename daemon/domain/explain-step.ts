@@ -5,15 +5,18 @@ import {
   type Deployment,
   Deployment_State,
   type PlannedStep,
+  Purpose,
   Step_State as S,
   type Step,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, type Node, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
+import { TaskOutcome } from "../../proto/gen/muster/v1/step_pb.ts";
+import { firstRequired, isFinished, isGivenUp, isJoin, missingOf, named } from "./explain-requirements.ts";
 import { oneLine, type Reason, reason, since, span, wordOf } from "./explain-text.ts";
 import { planIndex } from "./plan-index.ts";
 import type { State } from "./state.ts";
 import { isActive } from "./step-book.ts";
-import { environmentOf, isProvisioning } from "./tasks.ts";
+import { environmentOf } from "./tasks.ts";
 
 type Place = {
   state: State;
@@ -36,15 +39,28 @@ const table: Record<S, (place: Place) => Reason> = {
   [S.READY]: ready,
   [S.RUNNING]: running,
   [S.UNKNOWN]: unknown,
-  [S.SUCCEEDED]: ({ step }) => reason(`attempt ${step.attempt} succeeded${took(step)}${colon(step.result)}`),
+  [S.SUCCEEDED]: succeeded,
   [S.FAILED]: failed,
   [S.BLOCKED]: blocked,
   [S.CANCELLED]: cancelled,
   [S.SKIPPED]: ({ planned }) =>
     reason(
-      `the same has succeeded in ${planned?.unchangedSince || "an earlier deployment"} and has not changed since; \`muster deploy --all\` would do it anew`,
+      planned?.skippedBecause ||
+        `the same has succeeded in ${planned?.unchangedSince || "an earlier deployment"} and has not changed since; \`muster deploy --all\` would do it anew`,
     ),
 };
+
+function succeeded({ step, planned }: Place): Reason {
+  if (isJoin(planned)) return reason("what it waits for is done");
+  if (step.outcome === TaskOutcome.SKIPPED) return reason(`not done${colon(step.result)}`);
+  if (step.outcome === TaskOutcome.IGNORED) {
+    return reason(
+      `attempt ${step.attempt} failed${took(step)}${colon(step.reason)}; its task says that this is no matter`,
+      `the next deployment tries it again; its log: muster logs ${step.name}`,
+    );
+  }
+  return reason(`attempt ${step.attempt} succeeded${took(step)}${colon(step.result)}`);
+}
 
 export function explainStep(state: State, step: Step, nowMs: number): Reason {
   const deployment = state.deployments.get(step.deployment);
@@ -61,13 +77,10 @@ export function explainStep(state: State, step: Step, nowMs: number): Reason {
   return { ...explained, why: oneLine(explained.why), remedy: oneLine(explained.remedy) };
 }
 
-/** Whether a step need not be done any more. */
-export function isFinished(step: Step): boolean {
-  return step.state === S.SUCCEEDED || step.state === S.SKIPPED;
-}
-
 /** `muster retry`, or why that is not the way any more. */
 export function again({ state, deployment, step }: Pick<Place, "state" | "deployment" | "step">): string {
+  if (deployment?.plan?.purpose === Purpose.CHECK)
+    return `mend it, then check again: muster deploy ${deployment.cluster} --noop`;
   const newest = deployment && newestAfter(state, deployment);
   if (newest) return `nothing here: ${newest} has come after it; see muster explain ${newest}`;
   if (deployment?.state === Deployment_State.RUNNING || deployment?.state === Deployment_State.STOPPING) {
@@ -76,17 +89,18 @@ export function again({ state, deployment, step }: Pick<Place, "state" | "deploy
   return `mend it, then: ${retry(step)}`;
 }
 
-/** The deployment that is the cluster's newest, if this one is not. */
-export function newestAfter(state: State, { name, cluster }: Deployment): string | undefined {
+/** The deployment that is the cluster's newest, if this one is not. A check never is, when it has ended. */
+export function newestAfter(state: State, { name, cluster, plan }: Deployment): string | undefined {
+  if (plan?.purpose === Purpose.CHECK) return undefined;
   const newest = state.clusters.get(cluster)?.deployment;
   return newest && newest !== name ? newest : undefined;
 }
 
 function pending(place: Place): Reason {
-  const { state, step, planned, nowMs } = place;
+  const { state, step, planned, deployment, nowMs } = place;
   const halted = haltedDeployment(place);
   if (halted) return halted;
-  const required = firstOpen(place, planned, (other) => !isFinished(other));
+  const required = firstMissing(place, planned);
   const hold = step.hold ? ", and then for a go" : "";
   if (!required) {
     return reason(
@@ -100,28 +114,15 @@ function pending(place: Place): Reason {
   const root = rootOf(state, waitsFor, required);
   const through = root === required ? "" : `, in the end for ${idOf(root)}`;
   const what = root === required ? cause : explainStep(state, root, nowMs);
-  const why = `waits for ${idOf(required)}${through}${hold}: ${stateOf(root)}, ${what.why}`;
+  const all = isJoin(planned) ? missingOf(state, deployment, planned) : idOf(required);
+  const why = `waits for ${all}${through}${hold}: ${stateOf(root)}, ${what.why}`;
   const remedy = what.remedy || `${idOf(step)} comes by itself when ${idOf(root)} has succeeded`;
   return reason(why, remedy, waitsFor);
 }
 
-/** The first requirement of this kind. Provisioning that has succeeded counts only while what it is built on does. */
-function firstOpen(
-  place: Place,
-  planned: PlannedStep | undefined,
-  isOpen: (required: Step) => boolean,
-): Step | undefined {
-  const { state, step, deployment } = place;
-  const { steps } = planIndex(deployment?.plan);
-  for (const id of planned?.requires ?? []) {
-    const required = state.step(`${step.deployment}/${id}`);
-    if (!required) continue;
-    if (isOpen(required)) return required;
-    if (required.state !== S.SUCCEEDED || !isProvisioning(required.task)) continue;
-    const before = firstOpen(place, steps.get(id), isOpen);
-    if (before) return before;
-  }
-  return undefined;
+/** The first requirement that keeps it waiting. */
+function firstMissing({ state, deployment }: Place, planned: PlannedStep | undefined): Step | undefined {
+  return firstRequired(state, deployment, planned, (other) => !isFinished(other));
 }
 
 /** The last step on the way back. */
@@ -138,6 +139,7 @@ function ready(place: Place): Reason {
     inMaintenance(place) ??
     nodeBusy(place) ??
     nodeAbsent(place) ??
+    turn(place) ??
     reason(
       `could start now${colon(place.step.reason)}`,
       "it starts with the daemon's next decision, within seconds; if it does not, see the daemon's log",
@@ -204,6 +206,21 @@ function nodeBusy({ state, step, nowMs }: Place): Reason | undefined {
   ]);
 }
 
+/** Others of its task run, and no more may. */
+function turn({ state, step, planned, nowMs }: Place): Reason | undefined {
+  const limit = planned?.limit ?? 0;
+  const running = limit ? state.stepBook(step.deployment).turnsOf(step.task) : [];
+  const [first] = running;
+  if (!first || running.length < limit || running.some(({ name }) => name === step.name)) return undefined;
+  const cause = explainStep(state, first, nowMs);
+  const who = named(running.map(({ node }) => node));
+  const why = `waits for its turn: no more than ${limit} ${step.task} at once, and ${who} ${running.length === 1 ? "has it" : "have it"} now`;
+  return reason(why, cause.remedy || `${idOf(step)} starts when one of them has ended`, [
+    `step/${first.name}`,
+    ...cause.waitsFor,
+  ]);
+}
+
 function nodeAbsent({ node, step, nowMs }: Place): Reason | undefined {
   if (!node) return reason(`there is no node ${step.node} any more`, `muster stop ${step.deployment}`);
   if (step.task === "bootstrap") return undefined;
@@ -250,10 +267,14 @@ function unknown({ step, node, nowMs }: Place): Reason {
 }
 
 function failed(place: Place): Reason {
-  const { step } = place;
+  const { step, state, deployment } = place;
   const exit = step.exitCode ? ` with exit code ${step.exitCode}` : "";
   const why = `attempt ${step.attempt} failed for good${exit}${took(step)}${colon(step.reason)}`;
-  return reason(why, `${again(place)}; its log: muster logs ${step.name}`);
+  const without =
+    deployment && isGivenUp(state, deployment, step)
+      ? `; ${deployment.name} goes on without ${step.node}`
+      : "";
+  return reason(`${why}${without}`, `${again(place)}; its log: muster logs ${step.name}`);
 }
 
 function cancelled(place: Place): Reason {
@@ -265,7 +286,7 @@ function cancelled(place: Place): Reason {
 
 function blocked(place: Place): Reason {
   const { state, step, planned, nowMs } = place;
-  const cause = firstOpen(place, planned, (other) => dead.has(other.state));
+  const cause = firstRequired(state, place.deployment, planned, (other) => dead.has(other.state));
   if (!cause) return reason(`something that it requires has failed${colon(step.reason)}`, again(place));
   const back = explainStep(state, cause, nowMs);
   const waitsFor = [`step/${cause.name}`, ...back.waitsFor];

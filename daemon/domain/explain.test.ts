@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { ClusterSchema } from "../../proto/gen/muster/v1/cluster_pb.ts";
-import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { Deployment_State, PlanSchema, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, Fault_Kind, Node_State, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
 import { explain } from "./explain.ts";
 import { ago, ahead, type NodeInit, now, planned, type StepInit, World } from "./explain-fixture.ts";
@@ -256,6 +256,28 @@ describe("a deployment", () => {
     world.deployment({ state: Deployment_State.FAILED, endTime: ago(1) });
     expect(world.explain("demo").why).toContain("1 of 14 steps done, 1 failed; n1/image: attempt 1");
     expect(world.explain("demo").remedy).toContain("muster retry demo-1");
+  });
+});
+
+describe("what is done without everything", () => {
+  it("says what it was done without, and what brings that back", () => {
+    const world = new World().deployment({
+      state: Deployment_State.SUCCEEDED,
+      reason: "without 1 node of role compute, which may fail (n2: worker: exit code 1)",
+    });
+    const { why, remedy } = world.explain("demo");
+    expect(why).toContain(
+      "done without 1 node of role compute, which may fail (n2: worker: exit code 1): 0 of 14",
+    );
+    expect(remedy).toBe("mend them, then: muster retry demo-1");
+  });
+
+  it("says why a step is left out", () => {
+    const steps = planned.map((step) => ({ ...step, skippedBecause: "not asked for" }));
+    const world = new World()
+      .deployment({ plan: create(PlanSchema, { steps }) })
+      .step("n1/database", Step_State.SKIPPED);
+    expect(world.explain("demo/n1/database").why).toBe("not asked for");
   });
 });
 

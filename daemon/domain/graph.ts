@@ -7,38 +7,68 @@ export type GraphNode = { id: string; requires: string[] };
  * Or the ids of one cycle, the first repeated at the end.
  */
 export function sortGraph<T extends GraphNode>(nodes: T[]): { order: T[] } | { cycle: string[] } {
-  const waiting = new Map(nodes.map((node) => [node.id, new Set(node.requires)]));
-  const dependents = new Map<string, string[]>();
-  for (const { id, requires } of nodes) {
-    for (const required of requires) {
-      const list = dependents.get(required);
-      if (list) list.push(id);
-      else dependents.set(required, [id]);
-    }
-  }
-  const byId = new Map(nodes.map((node) => [node.id, node]));
-  const ready = nodes.filter(({ requires }) => requires.length === 0).map(({ id }) => id);
+  const edges = edgesOf(nodes);
+  const left = Int32Array.from(nodes, ({ requires }) => requires.length);
+  const ready: number[] = [];
+  left.forEach((count, place) => {
+    if (count === 0) ready.push(place);
+  });
   const order: T[] = [];
   // Grows while it is read.
-  for (const id of ready) {
-    const node = byId.get(id);
+  for (const place of ready) {
+    const node = nodes[place];
     if (node) order.push(node);
-    waiting.delete(id);
-    for (const dependent of dependents.get(id) ?? []) {
-      const left = waiting.get(dependent);
-      if (left?.delete(id) && left.size === 0) ready.push(dependent);
+    const end = edges.first[place + 1] ?? 0;
+    for (let edge = edges.first[place] ?? 0; edge < end; edge++) {
+      const dependent = edges.to[edge] ?? 0;
+      const rest = (left[dependent] ?? 0) - 1;
+      left[dependent] = rest;
+      if (rest === 0) ready.push(dependent);
     }
   }
-  return waiting.size === 0 ? { order } : { cycle: findCycle(waiting) };
+  if (order.length === nodes.length) return { order };
+  return { cycle: findCycle(nodes.filter((_, place) => left[place] !== 0)) };
+}
+
+/**
+ * Who requires whom, by places: those that require node `n` are `to[first[n]]` up to `to[first[n + 1]]`. Flat, because
+ * a big cluster has hundreds of thousands of steps.
+ */
+function edgesOf(nodes: GraphNode[]): { first: Int32Array; to: Int32Array } {
+  const places = new Map(nodes.map(({ id }, place) => [id, place]));
+  const from: number[] = [];
+  const dependents: number[] = [];
+  nodes.forEach(({ requires }, place) => {
+    for (const id of requires) {
+      const required = places.get(id);
+      if (required === undefined) continue;
+      from.push(required);
+      dependents.push(place);
+    }
+  });
+  const first = new Int32Array(nodes.length + 1);
+  for (const place of from) first[place + 1] = (first[place + 1] ?? 0) + 1;
+  for (let place = 0; place < nodes.length; place++) {
+    first[place + 1] = (first[place + 1] ?? 0) + (first[place] ?? 0);
+  }
+  const next = first.slice();
+  const to = new Int32Array(from.length);
+  from.forEach((place, edge) => {
+    const slot = next[place] ?? 0;
+    to[slot] = dependents[edge] ?? 0;
+    next[place] = slot + 1;
+  });
+  return { first, to };
 }
 
 // Every node that still waits has a predecessor that waits: walking back must meet a node twice.
-function findCycle(waiting: Map<string, Set<string>>): string[] {
-  const path: string[] = [];
-  let id = waiting.keys().next().value ?? "";
-  while (!path.includes(id)) {
-    path.push(id);
-    id = [...(waiting.get(id) ?? [])].find((required) => waiting.has(required)) ?? "";
+function findCycle(waiting: GraphNode[]): string[] {
+  const byId = new Map(waiting.map((node) => [node.id, node]));
+  const steps = new Map<string, number>();
+  let id = waiting[0]?.id ?? "";
+  while (!steps.has(id)) {
+    steps.set(id, steps.size);
+    id = byId.get(id)?.requires.find((required) => byId.has(required)) ?? "";
   }
-  return [...path.slice(path.indexOf(id)), id].reverse();
+  return [...[...steps.keys()].slice(steps.get(id)), id].reverse();
 }

@@ -1,25 +1,31 @@
 // Checks decoded manifests as a whole, together with what is stored, and turns them into changes.
 import { create, equals } from "@bufbuild/protobuf";
+import { parseFilter } from "../../proto/filter/filter.ts";
+import { FilterError } from "../../proto/filter/filter-error.ts";
 import {
   type AppliedDocument,
   AppliedDocumentSchema,
   ClusterSchema,
+  type Document,
   DocumentSchema,
   AppliedDocument_Outcome as Outcome,
 } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import {
   ClusterSpecSchema,
   type Manifest,
-  ManifestSchema,
   NodeSpecSchema,
+  type RoleSpec,
 } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import { Node_State, NodeSchema } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { DecodedDocument, Fault } from "../../proto/manifest/decode.ts";
-import { nearest } from "../../proto/manifest/suggest.ts";
+import { hintFor, nearest } from "../../proto/manifest/suggest.ts";
+import { withAssigned } from "./assigned.ts";
+import { documentSources, type Given } from "./document-sources.ts";
 import { isBusy } from "./node.ts";
+import { nodeFieldsOf } from "./node-choice.ts";
 import { checkScheme } from "./scheme-check.ts";
 import { type Change, put, type State } from "./state.ts";
-import { isProvisioning } from "./tasks.ts";
+import { type Catalogue, checkGraph, checkTask } from "./task-check.ts";
 
 type Report = (path: string, message: string) => void;
 
@@ -29,6 +35,7 @@ type Names = Record<"node" | "role" | "scheme" | "task" | "image", Set<string>>;
 export function checkManifests(state: State, documents: DecodedDocument[]): Fault[] {
   const faults: Fault[] = [];
   const names = knownNames(state, documents);
+  const catalogue = catalogueOf(state, documents);
   const claimed = claimedNodes(state, documents);
   const owners = macOwners(state, documents);
   for (const document of documents) {
@@ -36,7 +43,7 @@ export function checkManifests(state: State, documents: DecodedDocument[]): Faul
       const { line, column } = document.locate(path);
       faults.push({ file: document.file, line, column, path, message });
     };
-    checkOne(state, document.manifest, names, claimed, owners, report);
+    checkOne(state, document.manifest, names, catalogue, claimed, owners, report);
   }
   return faults;
 }
@@ -45,6 +52,7 @@ function checkOne(
   state: State,
   { kind }: Manifest,
   names: Names,
+  catalogue: Catalogue,
   claimed: Map<string, string>,
   owners: Map<string, string>,
   report: Report,
@@ -62,6 +70,7 @@ function checkOne(
         refer(path, "image", image, "; build it with `muster image build RECIPE`");
       }
       refer("scheme", "scheme", kind.value.scheme, "; apply it before or together with this role");
+      checkLimits(state, kind.value, catalogue, report);
       break;
     case "scheme":
       for (const { path, message } of checkScheme(kind.value)) report(path, message);
@@ -69,25 +78,21 @@ function checkOne(
     case "recipe":
       report("kind", "recipes are not applied; build them with `muster image build FILE`");
       break;
-    case "task": {
-      const { name, roles, requires, crossDepends } = kind.value;
-      if (isProvisioning(name)) {
-        report("name", `\`${name}\` is the name of a provisioning step; choose another`);
-      }
-      roles.forEach((role, i) => {
-        if (role !== "*") refer(`roles[${i}]`, "role", role);
-      });
-      requires.forEach((task, i) => {
-        refer(`requires[${i}]`, "task", task);
-      });
-      crossDepends.forEach(({ task, role }, i) => {
-        refer(`cross_depends[${i}].task`, "task", task);
-        if (role !== "*") refer(`cross_depends[${i}].role`, "role", role);
-      });
+    case "task":
+      checkTask(kind.value, catalogue, report);
       break;
-    }
+    case "graph":
+      checkGraph(kind.value, catalogue, report);
+      break;
     case "cluster": {
-      const { name: cluster, nodes } = kind.value;
+      const { name: cluster, nodes, wants } = kind.value;
+      wants.forEach(({ role, requirements }, i) => {
+        refer(`wants[${i}].role`, "role", role);
+        checkFilter(state, `wants[${i}].requirements`, requirements, report);
+        if (wants.findIndex((other) => other.role === role) < i) {
+          report(`wants[${i}].role`, `\`${role}\` is wanted twice; write one count`);
+        }
+      });
       const hostnames = new Map<string, number>();
       nodes.forEach(({ node, role, hostname }, i) => {
         const remedy = "; declare it with `kind: Node`, or switch it on so that it is discovered";
@@ -127,6 +132,45 @@ function checkOne(
   }
 }
 
+/** How many nodes a role can have, which ones, and beside which others. */
+function checkLimits(
+  state: State,
+  { name, conflicts, requirements, min, max, recommended }: RoleSpec,
+  { roles }: Catalogue,
+  report: Report,
+): void {
+  conflicts.forEach((other, i) => {
+    if (other === name)
+      report(`conflicts[${i}]`, "a role cannot be in conflict with itself; for one node of it, `max: 1`");
+    else if (!roles.has(other))
+      report(`conflicts[${i}]`, `there is no role \`${other}\`${hintFor(other, [...roles])}`);
+  });
+  checkFilter(state, "requirements", requirements, report);
+  if (max && min > max) report("min", `is more than max, which is ${max}`);
+  if (max && recommended > max) report("recommended", `is more than max, which is ${max}`);
+  if (recommended && recommended < min) report("recommended", `is less than min, which is ${min}`);
+}
+
+function checkFilter(state: State, path: string, filter: string, report: Report): void {
+  try {
+    parseFilter(filter, nodeFieldsOf(state));
+  } catch (error) {
+    if (!(error instanceof FilterError)) throw error;
+    report(path, error.message);
+  }
+}
+
+function catalogueOf(state: State, documents: DecodedDocument[]): Catalogue {
+  const tasks = new Map(state.tasks().map((task) => [task.name, task]));
+  const graphs = state.graphs();
+  for (const { manifest } of documents) {
+    const { kind } = manifest;
+    if (kind.case === "task") tasks.set(kind.value.name, kind.value);
+    else if (kind.case === "graph") graphs.set(kind.value.name, kind.value);
+  }
+  return { tasks, graphs, roles: knownNames(state, documents).role };
+}
+
 function knownNames(state: State, documents: DecodedDocument[]): Names {
   const names: Names = {
     node: new Set(state.nodes.keys()),
@@ -147,7 +191,8 @@ function claimedNodes(state: State, documents: DecodedDocument[]): Map<string, s
   const clusters = new Map([...state.clusters.values()].map(({ name, spec }) => [name, spec]));
   const claimed = new Map<string, string>();
   for (const { manifest } of documents) {
-    if (manifest.kind.case === "cluster") clusters.set(manifest.kind.value.name, manifest.kind.value);
+    const { kind } = manifest;
+    if (kind.case === "cluster") clusters.set(kind.value.name, withAssigned(state, kind.value));
   }
   for (const [name, spec] of clusters) {
     for (const { node } of spec?.nodes ?? []) if (!claimed.has(node)) claimed.set(node, name);
@@ -177,13 +222,17 @@ function macOwners(state: State, documents: DecodedDocument[]): Map<string, stri
 export type AppliedManifests = { changes: Change[]; applied: AppliedDocument[]; busy: string[] };
 
 /** The changes that store manifests which passed checkManifests; `busy` names what a deployment is using. */
-export function applyManifests(state: State, documents: DecodedDocument[]): AppliedManifests {
+export function applyManifests(
+  state: State,
+  documents: DecodedDocument[],
+  given: Given = [],
+): AppliedManifests {
   const result: AppliedManifests = { changes: [], applied: [], busy: [] };
-  for (const { manifest } of documents) {
-    const { kind } = manifest;
+  for (const document of documents) {
+    const { kind } = document.manifest;
     if (!kind.case) continue;
     const name = `${kind.case}/${kind.value.name}`;
-    const outcome = applyOne(state, name, manifest, result);
+    const outcome = applyOne(state, name, document, given, result);
     result.applied.push(create(AppliedDocumentSchema, { name, outcome }));
   }
   return result;
@@ -192,9 +241,11 @@ export function applyManifests(state: State, documents: DecodedDocument[]): Appl
 function applyOne(
   state: State,
   name: string,
-  manifest: Manifest,
+  document: DecodedDocument,
+  given: Given,
   { changes, busy }: AppliedManifests,
 ): Outcome {
+  const { manifest } = document;
   const { kind } = manifest;
   switch (kind.case) {
     case "node": {
@@ -208,16 +259,24 @@ function applyOne(
     }
     case "cluster": {
       const stored = state.clusters.get(kind.value.name);
-      if (stored?.spec && equals(ClusterSpecSchema, stored.spec, kind.value)) return Outcome.UNCHANGED;
+      const spec = withAssigned(state, kind.value);
+      if (stored?.spec && equals(ClusterSpecSchema, stored.spec, spec)) return Outcome.UNCHANGED;
       const cluster = stored ?? create(ClusterSchema, { name: kind.value.name });
-      changes.push(put({ case: "cluster", value: { ...cluster, spec: kind.value } }));
+      changes.push(put({ case: "cluster", value: { ...cluster, spec } }));
       return stored ? Outcome.CHANGED : Outcome.CREATED;
     }
     default: {
       const stored = state.documents.get(name);
-      if (stored?.manifest && equals(ManifestSchema, stored.manifest, manifest)) return Outcome.UNCHANGED;
-      changes.push(put({ case: "document", value: create(DocumentSchema, { name, manifest }) }));
+      const next = create(DocumentSchema, { name, manifest, sources: documentSources(document, given) });
+      if (stored && isSame(stored, next)) return Outcome.UNCHANGED;
+      changes.push(put({ case: "document", value: next }));
       return stored ? Outcome.CHANGED : Outcome.CREATED;
     }
   }
+}
+
+/** Whether they say the same, whenever they were stored. */
+function isSame(a: Document, b: Document): boolean {
+  const bare = ({ manifest, sources }: Document) => create(DocumentSchema, { manifest, sources });
+  return equals(DocumentSchema, bare(a), bare(b));
 }

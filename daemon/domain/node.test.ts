@@ -24,7 +24,7 @@ describe("the life of a node", () => {
       RESERVED: provision -> PROVISIONING, provisioned -> PROVISIONED, configure -> CONFIGURING, completed -> READY, release -> RELEASING, clean -> CLEANING, failed -> ERROR, silent -> LOST, stopped -> ERROR, untouched -> AVAILABLE, unchanged -> READY
       PROVISIONING: provisioned -> PROVISIONED, completed -> READY, failed -> ERROR, silent -> LOST, stopped -> ERROR
       PROVISIONED: provision -> PROVISIONING, configure -> CONFIGURING, completed -> READY, failed -> ERROR, silent -> LOST, stopped -> ERROR
-      CONFIGURING: provision -> PROVISIONING, completed -> READY, failed -> ERROR, silent -> LOST, stopped -> ERROR
+      CONFIGURING: provision -> PROVISIONING, completed -> READY, release -> RELEASING, failed -> ERROR, silent -> LOST, stopped -> ERROR
       READY: reserved -> RESERVED
       ERROR: reserved -> RESERVED, provision -> PROVISIONING, configure -> CONFIGURING, silent -> LOST
       LOST: reserved -> RESERVED, provision -> PROVISIONING, configure -> CONFIGURING, failed -> ERROR

@@ -51,7 +51,7 @@ export const nodeTransitions: Record<S, Partial<Record<NodeEvent, S>>> = {
   },
   [S.PROVISIONING]: { ...ends, provisioned: S.PROVISIONED, completed: S.READY },
   [S.PROVISIONED]: { ...ends, provision: S.PROVISIONING, configure: S.CONFIGURING, completed: S.READY },
-  [S.CONFIGURING]: { ...ends, provision: S.PROVISIONING, completed: S.READY },
+  [S.CONFIGURING]: { ...ends, provision: S.PROVISIONING, completed: S.READY, release: S.RELEASING },
   [S.READY]: { reserved: S.RESERVED },
   [S.RELEASING]: { ...ends, clean: S.CLEANING, cleaned: S.AVAILABLE },
   [S.CLEANING]: { ...ends, release: S.RELEASING, cleaned: S.AVAILABLE },

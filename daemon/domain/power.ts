@@ -26,8 +26,10 @@ export function powerRead(decision: Decision, node: Node, power: PowerState): vo
 function isAwaited({ state }: Decision, node: Node): boolean {
   const deployment = state.deployment(node.cluster);
   if (!deployment) return false;
-  const steps = state.stepBook(deployment.name).ofNode(node.name).values();
-  return [...steps].some((step) => step.state === Step_State.READY && step.waitTime && !step.hold);
+  return state
+    .stepBook(deployment.name)
+    .liveOf(node.name)
+    .some((step) => step.state === Step_State.READY && step.waitTime && !step.hold);
 }
 
 /**

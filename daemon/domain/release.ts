@@ -1,4 +1,5 @@
-// Plans the release of nodes: back into the ramdisk, and exactly those disks erased that Muster has written to.
+// Plans the release of nodes: their deletion tasks, back into the ramdisk, and exactly those disks erased that
+// Muster has written to.
 import { create } from "@bufbuild/protobuf";
 import type { Cluster } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import {
@@ -12,10 +13,14 @@ import { EraseMode } from "../../proto/gen/muster/v1/erase_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import { isMarked } from "../../proto/plan/disk-mark.ts";
 import { flagFaults } from "./changed.ts";
+import { deletionSteps, lastSteps } from "./deletion.ts";
 import { DiskOwners } from "./disk-owners.ts";
+import { sortGraph } from "./graph.ts";
+import { bridgeLeftOut } from "./left-out.ts";
 import { type PlanFault, type Planned, planStep, sealPlan } from "./planned.ts";
 import { sortDisks } from "./release-disks.ts";
 import type { State } from "./state.ts";
+import { deletionGraph } from "./task-spread.ts";
 
 export type ReleaseOptions = {
   /** The nodes; all that are deployed with the cluster if empty. */
@@ -60,10 +65,24 @@ export function planRelease(state: State, cluster: Cluster, options: ReleaseOpti
     );
     steps.push(...releaseSteps(nodeName, erased, { mode, skip: [...skip], protectedDisks }));
   }
-  faults.push(...flagFaults(state, steps));
-  return faults.length
-    ? { faults }
-    : { plan: sealPlan({ cluster: name, purpose: Purpose.RELEASE, nodes, steps }) };
+  const released = nodes.map(({ node }) => node);
+  const deletion = deletionSteps(state, cluster, released);
+  faults.push(...deletion.faults);
+  const sorted = sortGraph([...deletion.steps, ...steps.map((step) => afterDeletion(step, deletion.steps))]);
+  if ("cycle" in sorted) {
+    faults.push({ node: "", message: `steps wait for each other: ${sorted.cycle.join(" -> ")}` });
+    return { faults };
+  }
+  bridgeLeftOut(sorted.order);
+  faults.push(...flagFaults(state, sorted.order));
+  if (faults.length) return { faults };
+  const graph = deletion.steps.length ? deletionGraph : "";
+  return { plan: sealPlan({ cluster: name, purpose: Purpose.RELEASE, nodes, steps: sorted.order, graph }) };
+}
+
+function afterDeletion(step: PlannedStep, deletion: readonly PlannedStep[]): PlannedStep {
+  if (step.task === "bootstrap") step.requires = lastSteps(deletion, step.node);
+  return step;
 }
 
 /** A word that names no disk is a slip of the keyboard, and the disk that was meant would be erased. */
@@ -116,13 +135,14 @@ function fullSeconds(disks: PlannedDisk[]): bigint {
   return timeoutSeconds.full + BigInt(Math.ceil(largest / slowestBytesPerSecond));
 }
 
-/** The disks of its newest deployment. */
+/** The disks of its newest deployment that is about them. */
 function writtenDisks(state: State, { name, cluster }: Node): PlannedDisk[] {
   const deployments = [...state.deployments.values()].filter(
     (other) => other.cluster === cluster && other.plan?.purpose !== Purpose.RELEASE,
   );
   const plans = deployments
     .sort((a, b) => Number(b.startTime?.seconds ?? 0n) - Number(a.startTime?.seconds ?? 0n))
-    .flatMap(({ plan }) => plan?.nodes.filter(({ node }) => node === name) ?? []);
+    // Of a deployment that left its provisioning out, the plan says nothing of the node's disks.
+    .flatMap(({ plan }) => plan?.nodes.filter(({ node, disks }) => node === name && disks) ?? []);
   return plans[0]?.disks?.disks ?? [];
 }

@@ -7,7 +7,7 @@ import {
   StepResult_Outcome as Outcome,
   type StepResult,
 } from "../../proto/gen/muster/v1/agent_pb.ts";
-import { type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { type Deployment, type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { type Inventory, InventorySchema } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import {
   Environment,
@@ -16,9 +16,9 @@ import {
   type Node,
   PowerState,
 } from "../../proto/gen/muster/v1/node_pb.ts";
-import type { RebootStep } from "../../proto/gen/muster/v1/step_pb.ts";
+import { type RebootStep, TaskOutcome } from "../../proto/gen/muster/v1/step_pb.ts";
 import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
-import { cancelled, fail, idOf, plannedStep, succeed } from "./attempt.ts";
+import { awaitsBoot, cancelled, changesNodes, fail, idOf, plannedStep, succeed } from "./attempt.ts";
 import type { Decision } from "./decision.ts";
 import { schedule, stirNode } from "./schedule.ts";
 import { isActive } from "./step-book.ts";
@@ -115,6 +115,11 @@ function reconcile(decision: Decision, node: Node, step: Step, message: Hello, r
         : "the agent did not say what it runs on";
     if (proof) fail(decision, step, proof);
     else succeed(decision, step, describe(message.installed));
+  } else if (rebooted && awaitsBoot(decision, step)) {
+    const { changes, facts } = step;
+    if (inRamdisk)
+      fail(decision, step, `${node.name} came back in the ramdisk, not from its disk: see its console`);
+    else succeed(decision, step, `up again, boot ${message.bootId.slice(0, 8)}`, { changes, facts });
   } else if (rebooted) {
     fail(decision, step, `${node.name} was restarted while the step ran`);
   } else if (decision.state.deployments.get(step.deployment)?.forced) {
@@ -168,19 +173,28 @@ function settle(decision: Decision, node: string, outcome: StepResult): void {
   const awaited = activeSteps(decision, node).find(({ token }) => token === outcome.token);
   // A token may come again after a restore; its fence does not.
   if (!awaited || (outcome.fence && outcome.fence !== awaited.fence)) return;
-  const { reason, exitCode, logBytes, erasures } = outcome;
+  const { reason, exitCode, logBytes, erasures, taskOutcome, facts, changes } = outcome;
   const step = erasures.length ? decision.step(awaited, { erasures }) : awaited;
   if (outcome.outcome === Outcome.SUCCEEDED) {
-    // A reboot that has only begun: the next hello decides.
-    if (step.task !== "reboot") succeed(decision, step, outcome.result, logBytes);
+    if (!hasOnlyBegun(decision, step, taskOutcome))
+      succeed(decision, step, outcome.result, { outcome: taskOutcome, facts, changes, logBytes });
+    // The next hello decides.
+    else if (changes.length || facts) decision.step(step, { facts, changes });
     return;
   }
-  const exit = decision.step(step, { exitCode });
+  const exit = decision.step(step, { exitCode, facts, changes });
   if (outcome.outcome === Outcome.CANCELLED && decision.state.deployments.get(step.deployment)?.forced) {
     cancelled(decision, exit, reason || "cancelled", logBytes);
   } else {
     fail(decision, exit, reason || "the agent gave no reason", "failed", logBytes);
   }
+}
+
+/** A reboot that the agent has begun; a task that reboots says so if there was no need to, and in a check. */
+function hasOnlyBegun(decision: Decision, step: Step, outcome: TaskOutcome): boolean {
+  if (step.task === "reboot") return true;
+  const isCheck = !changesNodes(decision.state.deployments.get(step.deployment)?.plan);
+  return awaitsBoot(decision, step) && outcome !== TaskOutcome.OK && !isCheck;
 }
 
 /** The session of an agent has ended. */
@@ -213,18 +227,23 @@ export function heard(decision: Decision, node: Node): void {
 /** Nobody knows what its agent is doing until it speaks; whether the machine is on at least can be read. */
 function doubt(decision: Decision, node: Node, reason: string): void {
   for (const step of activeSteps(decision, node.name)) {
-    if (step.task === "bootstrap" || step.task === "reboot") continue;
+    if (step.task === "bootstrap" || awaitsBoot(decision, step)) continue;
     decision.step(step, { state: UNKNOWN, reason });
     decision.effect({ do: "readPower", node: node.name });
   }
 }
 
 export function activeSteps(decision: Decision, node: string): Step[] {
-  return newestSteps(decision, node).filter(isActive);
+  const deployment = newestOf(decision, node);
+  return deployment ? decision.state.stepBook(deployment.name).liveOf(node).filter(isActive) : [];
 }
 
 /** Its steps in the newest deployment of its cluster. */
 function newestSteps(decision: Decision, node: string): Step[] {
-  const deployment = decision.state.deployment(decision.state.nodes.get(node)?.cluster ?? "");
+  const deployment = newestOf(decision, node);
   return deployment ? [...decision.state.stepBook(deployment.name).ofNode(node).values()] : [];
+}
+
+function newestOf({ state }: Decision, node: string): Deployment | undefined {
+  return state.deployment(state.nodes.get(node)?.cluster ?? "");
 }

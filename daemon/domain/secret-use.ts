@@ -1,8 +1,9 @@
-// What secrets are needed for: the devices of schemes and plans that they open. Contents are no matter here.
-import type { Deployment } from "../../proto/gen/muster/v1/deployment_pb.ts";
+// What secrets are needed for: the devices of schemes and plans that they open, and config tasks. Contents are no
+// matter here.
+import type { Deployment, PlannedStep } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
-import type { StepAction } from "../../proto/gen/muster/v1/step_pb.ts";
 import { withFoundations } from "./kept-devices.ts";
+import type { PlanFault } from "./planned.ts";
 import { isRunning } from "./schedule.ts";
 import type { State } from "./state.ts";
 
@@ -33,9 +34,29 @@ export function secretFaults(state: State, scheme: SchemeSpec): string[] {
   });
 }
 
-/** Whether an action needs a secret. */
-export function needsSecret(action: StepAction | undefined, name: string): boolean {
-  const value = action?.kind.value;
+/** Why the secrets that the steps of config tasks name do not do; each is said once. */
+export function taskSecretFaults(state: State, steps: readonly PlannedStep[]): PlanFault[] {
+  const users = new Map<string, Set<string>>();
+  for (const { task, inputs } of steps) {
+    for (const secret of inputs ? Object.values(inputs.secrets) : []) {
+      if (state.secrets.has(secret)) continue;
+      const tasks = users.get(secret) ?? new Set();
+      users.set(secret, tasks.add(task));
+    }
+  }
+  return [...users].map(([secret, tasks]) => {
+    const who = tasks.size === 1 ? `task ${[...tasks][0]} needs` : `tasks ${[...tasks].join(", ")} need`;
+    return {
+      node: "",
+      message: `${who} the secret ${secret}, which is not stored: \`muster secret set ${secret}\``,
+    };
+  });
+}
+
+/** Whether a step needs a secret. */
+export function needsSecret(step: PlannedStep | undefined, name: string): boolean {
+  if (step?.inputs && Object.values(step.inputs.secrets).includes(name)) return true;
+  const value = step?.action?.kind.value;
   const plan = value && "plan" in value ? value.plan : undefined;
   return plan?.luks.some(({ secret }) => secret === name) ?? false;
 }
@@ -43,7 +64,6 @@ export function needsSecret(action: StepAction | undefined, name: string): boole
 /** The running deployments with steps that need a secret. */
 export function deploymentsNeeding(state: State, name: string): Deployment[] {
   return [...state.deployments.values()].filter(
-    (deployment) =>
-      isRunning(deployment) && deployment.plan?.steps.some(({ action }) => needsSecret(action, name)),
+    (deployment) => isRunning(deployment) && deployment.plan?.steps.some((step) => needsSecret(step, name)),
   );
 }

@@ -9,9 +9,10 @@ import {
   type TaskRecord,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Image } from "../../proto/gen/muster/v1/image_pb.ts";
-import type { MirrorSpec, RoleSpec, SchemeSpec, TaskSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
+import type { MirrorSpec, RoleSpec, SchemeSpec } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { RequestRecord, SecretRecord } from "../../proto/gen/muster/v1/record_pb.ts";
+import type { GraphSpec, TaskSpec } from "../../proto/gen/muster/v1/task_pb.ts";
 import { type Event, type Resource, ResourceSchema } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { skippedSteps } from "../../proto/plan/skipped-steps.ts";
 import { NodeIndex } from "./node-index.ts";
@@ -44,6 +45,11 @@ export function resourceName({ kind }: Resource): string {
 
 export function put(kind: MessageInitShape<typeof ResourceSchema>["kind"]): Change {
   return { put: create(ResourceSchema, { kind }) };
+}
+
+/** As put(), of a message that is whole, which create() would look through: for what changes with every step. */
+export function putWhole(kind: Resource["kind"]): Change {
+  return { put: { $typeName: "muster.v1.Resource", kind } };
 }
 
 export class State {
@@ -168,6 +174,14 @@ export class State {
       if (manifest?.kind.case === "task") tasks.push(manifest.kind.value);
     }
     return tasks.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** By name. */
+  graphs(): Map<string, GraphSpec> {
+    const graphs = [...this.documents.values()].flatMap(({ manifest }) =>
+      manifest?.kind.case === "graph" ? [manifest.kind.value] : [],
+    );
+    return new Map(graphs.map((graph) => [graph.name, graph]));
   }
 
   mirrors(): MirrorSpec[] {

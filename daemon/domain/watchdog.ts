@@ -2,7 +2,8 @@
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, Fault_Kind, type Node } from "../../proto/gen/muster/v1/node_pb.ts";
-import { deadlineMs, fail, idOf, longestBackOffMs, plannedStep, succeed, timeoutMs } from "./attempt.ts";
+import { awaitsBoot, fail, idOf, plannedStep, succeed } from "./attempt.ts";
+import { deadlineMs, longestWaitMs, timeoutMs } from "./attempt-times.ts";
 import type { Decision } from "./decision.ts";
 import { activeSteps } from "./report.ts";
 import { isRunning, schedule, stirAll } from "./schedule.ts";
@@ -81,7 +82,7 @@ function overdue(decision: Decision, node: Node, step: Step): void {
   decision.effect({ do: "cancel", node: node.name, token: step.token });
   if (step.task === "bootstrap") {
     fail(decision, step, `${node.name} did not come up in the ramdisk within ${limit}: see its console`);
-  } else if (step.task === "reboot") {
+  } else if (awaitsBoot(decision, step)) {
     fail(decision, step, `${node.name}'s installed system did not come up within ${limit}: see its console`);
   } else {
     fail(decision, step, `took longer than ${limit}`);
@@ -104,7 +105,7 @@ export function restarted(decision: Decision): void {
   for (const step of liveSteps(decision)) {
     // Whatever its clock did meanwhile: nothing waits longer than it would anew.
     if (step.waitTime) decision.step(step, { waitTime: decision.now });
-    const latestMs = decision.nowMs + longestBackOffMs;
+    const latestMs = decision.nowMs + longestWaitMs(plannedStep(decision, step));
     if (step.nextAttemptTime && timestampMs(step.nextAttemptTime) > latestMs)
       decision.step(step, { nextAttemptTime: timestampFromMs(latestMs) });
   }
@@ -126,7 +127,7 @@ function doubtAfterRestart(decision: Decision, step: Step): void {
     // Unless it was carried out, the effect may have been lost with the old process.
     const { name, token, node } = step;
     if (!step.result) decision.effect({ do: "bootRamdisk", step: name, token, node });
-  } else if (step.task === "reboot") {
+  } else if (awaitsBoot(decision, step)) {
     decision.step(step, { deadlineTime });
   } else {
     const reason = "the daemon was restarted; waiting for the agent to speak";

@@ -1,10 +1,13 @@
 // What an operator does with a deployment that has begun, through the real engine and store.
+import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { StepResult_Outcome as Outcome } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { Deployment_State, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { DiskPlanSchema } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import { Node_State } from "../../proto/gen/muster/v1/node_pb.ts";
 import { leaveOutUnchanged } from "../domain/changed.ts";
 import { continueSteps, holdSteps, resumeDeployment, stopDeployment } from "../domain/control.ts";
+import { TaskWords } from "../domain/task-words.ts";
 import { plan, World } from "./deployment-world.ts";
 
 const stop =
@@ -116,7 +119,7 @@ describe("what has succeeded", () => {
     await world.complete("n1");
     expect(world.deployment()?.state).toBe(Deployment_State.SUCCEEDED);
     const next = plan(["n1"], 0);
-    leaveOutUnchanged(world.engine.state, next.steps);
+    leaveOutUnchanged(world.engine.state, next.steps, new Map(), new TaskWords([]));
     expect(new Set(next.steps.map(({ unchangedSince }) => unchangedSince))).toEqual(new Set(["demo-1"]));
     await world.start(next);
     expect(world.deployment()).toMatchObject({ name: "demo-2", state: Deployment_State.SUCCEEDED });
@@ -136,7 +139,7 @@ describe("what has succeeded", () => {
     const next = plan(["n1"], 0);
     const configure = next.steps.find(({ task }) => task === "configure");
     if (configure) configure.digest = "another";
-    leaveOutUnchanged(world.engine.state, next.steps);
+    leaveOutUnchanged(world.engine.state, next.steps, new Map(), new TaskWords([]));
     await world.start(next);
     expect(world.step("n1/configure")).toMatchObject({ state: Step_State.RUNNING, attempt: 1 });
     expect(world.step("n1/configure").token).toBe("demo-2/n1/configure/1");
@@ -151,7 +154,7 @@ describe("what has succeeded", () => {
     await world.hello("n1", "ramdisk-2");
     expect(world.step("n1/partition").state).toBe(Step_State.RUNNING);
     const next = plan(["n1"], 0);
-    leaveOutUnchanged(world.engine.state, next.steps);
+    leaveOutUnchanged(world.engine.state, next.steps, new Map(), new TaskWords([]));
     expect(next.steps.filter(({ unchangedSince }) => unchangedSince)).toEqual([]);
   });
 
@@ -161,7 +164,7 @@ describe("what has succeeded", () => {
     const next = plan(["n1"], 0);
     const image = next.steps.find(({ task }) => task === "image");
     if (image) image.digest = "another";
-    leaveOutUnchanged(world.engine.state, next.steps);
+    leaveOutUnchanged(world.engine.state, next.steps, new Map(), new TaskWords([]));
     expect(next.steps.filter(({ unchangedSince }) => unchangedSince)).toEqual([]);
   });
 });
@@ -197,5 +200,20 @@ describe("the history", () => {
     expect(deployments.has("demo-10")).toBe(false);
     expect(world.take()).toContainEqual({ do: "removeLogs", deployment: "demo-10" });
     expect(world.engine.state.steps("demo-10")).toEqual([]);
+  });
+
+  it("keeps the newest deployment that says what is on a node's disks", async () => {
+    const world = await World.start([]);
+    await world.declare("n1");
+    for (let count = 0; count < 60; count++) {
+      const next = plan(["n1"], 0);
+      for (const step of next.steps) step.unchangedSince = "demo-0";
+      const [node] = next.nodes;
+      if (node && count === 2) node.disks = create(DiskPlanSchema);
+      await world.start(next);
+    }
+    const kept = [...world.engine.state.deployments.keys()];
+    expect(kept).toHaveLength(51);
+    expect(kept).toContain("demo-3");
   });
 });

@@ -3,12 +3,15 @@
 import { create } from "@bufbuild/protobuf";
 import type { Logger } from "pino";
 import { AssignSchema } from "../../proto/gen/muster/v1/agent_pb.ts";
+import { type PlannedStep, Purpose } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { BootTarget, PowerAction, PowerState } from "../../proto/gen/muster/v1/node_pb.ts";
 import type { Effect } from "../domain/decision.ts";
 import { planIndex } from "../domain/plan-index.ts";
 import type { PowerDriver, PowerDrivers } from "../domain/ports.ts";
 import { powerDone, powerRead } from "../domain/power.ts";
 import { isActive } from "../domain/step-book.ts";
+import { isProvisioning } from "../domain/tasks.ts";
+import { valuesOf } from "../domain/values.ts";
 import type { Engine } from "./engine.ts";
 import type { Sessions } from "./sessions.ts";
 import type { StepLogs } from "./step-logs.ts";
@@ -81,17 +84,21 @@ export class Effects {
   #assign(engine: Engine, name: string): void {
     const step = engine.state.step(name);
     if (!step || !isActive(step)) return;
-    const plan = engine.state.deployments.get(step.deployment)?.plan;
-    const planned = planIndex(plan).steps.get(`${step.node}/${step.task}`);
-    if (!planned) return;
+    const deployment = engine.state.deployments.get(step.deployment);
+    const planned = planIndex(deployment?.plan).steps.get(`${step.node}/${step.task}`);
+    if (!deployment || !planned) return;
     const { token, attempt, fence } = step;
+    const { action, timeout, inputs } = planned;
     const assign = create(AssignSchema, {
       token,
       fence,
       step: name,
       attempt,
-      action: planned.action,
-      timeout: planned.timeout,
+      action,
+      timeout,
+      inputs,
+      values: readsValues(planned) ? valuesOf(engine.state, deployment, planned) : undefined,
+      check: deployment.plan?.purpose === Purpose.CHECK,
     });
     this.#sessions.send(step.node, { case: "assign", value: assign });
   }
@@ -124,6 +131,12 @@ export class Effects {
       });
     }
   }
+}
+
+/** Provisioning has all that it needs in its action, and some tasks have nothing to put values into. */
+function readsValues({ task, action, inputs }: PlannedStep): boolean {
+  const doesNothing = action?.kind.case === "noop" || action?.kind.case === "restart";
+  return !isProvisioning(task) && (!doesNothing || !!inputs?.testPre || !!inputs?.testPost);
 }
 
 async function bootFromNetwork(driver: PowerDriver): Promise<void> {

@@ -5,6 +5,7 @@ import type { WatchResponse } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
 import { Decision, type Effect } from "../domain/decision.ts";
 import type { State } from "../domain/state.ts";
+import { startNextGraphs } from "../domain/transitions.ts";
 import { clockJumped } from "../domain/watchdog.ts";
 import type { Store } from "../state/store.ts";
 import { ClockWatch } from "./clock-watch.ts";
@@ -89,7 +90,9 @@ export class Engine {
       }
       const decision = new Decision(store.state, clock(), revision + 1n);
       try {
-        decided.push({ input, value: input.decide(decision) });
+        const value = input.decide(decision);
+        startNextGraphs(decision);
+        decided.push({ input, value });
       } catch (error) {
         if (decision.changes.length) this.#failed = new Error("a decision failed half-way", { cause: error });
         input.reject(error);

@@ -13,6 +13,10 @@ const bytes = {
   writtenBytes: 40n,
   verifiedBytes: 5n,
   activity: "writing",
+  currentItems: 4,
+  totalItems: 9,
+  changedItems: 3,
+  failedItems: 1,
 };
 
 test("everything that the agent counts is passed on", () => {

@@ -35,6 +35,10 @@ export class ProgressBoard {
           ? { seconds: BigInt(Math.min(longestSeconds, Math.ceil(left / rate))) }
           : undefined,
       activity: report.activity,
+      currentItems: report.currentItems,
+      totalItems: report.totalItems,
+      changedItems: report.changedItems,
+      failedItems: report.failedItems,
     });
     this.#latest.set(step, { token: report.token, progress });
     return progress;

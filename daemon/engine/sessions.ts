@@ -1,10 +1,25 @@
 // The open sessions of agents: who is connected, and the way to speak to each.
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
-import { type SessionResponse, SessionResponseSchema } from "../../proto/gen/muster/v1/agent_pb.ts";
+import {
+  type CommandExit,
+  type SessionResponse,
+  SessionResponseSchema,
+} from "../../proto/gen/muster/v1/agent_pb.ts";
 import { MessageQueue } from "../../proto/rpc/queue.ts";
 
 /** A step's worth of messages is a handful; an agent that leaves so many unread ends its session. */
 const queueLimit = 1_000;
+
+/** Hears of one of an operator's commands what its agent says. */
+export type CommandListener = {
+  output(error: boolean, content: Uint8Array): void;
+  /** The last word about it. */
+  exit(exit: Pick<CommandExit, "exitCode" | "reason" | "droppedBytes">): void;
+  /** The agent has missed its heartbeats, and may yet come back. */
+  late(): void;
+  /** The session has ended before. */
+  lost(): void;
+};
 
 export class Session {
   readonly node: string;
@@ -16,6 +31,8 @@ export class Session {
   heartbeats = 0;
   /** Tokens of logs that could not be stored; what follows must wait for the next session. */
   readonly brokenLogs = new Set<string>();
+  /** Of the commands that run on the node, by id. */
+  readonly commands = new Map<string, CommandListener>();
 
   constructor(node: string, id: string) {
     this.node = node;
@@ -25,6 +42,13 @@ export class Session {
   send(message: MessageInitShape<typeof SessionResponseSchema>["message"]): void {
     this.queue.push(create(SessionResponseSchema, { message }));
   }
+
+  end(): void {
+    this.queue.close();
+    const lost = [...this.commands.values()];
+    this.commands.clear();
+    for (const listener of lost) listener.lost();
+  }
 }
 
 export class Sessions {
@@ -33,7 +57,7 @@ export class Sessions {
 
   /** A newer session of the same node ends the older one. */
   open(node: string, nowMs: number): Session {
-    this.#sessions.get(node)?.queue.close();
+    this.#sessions.get(node)?.end();
     const session = new Session(node, `${nowMs.toString(36)}-${++this.#opened}`);
     this.#sessions.set(node, session);
     return session;
@@ -41,9 +65,15 @@ export class Sessions {
 
   /** True if it was the node's current session: then the node is gone. */
   close(session: Session): boolean {
-    session.queue.close();
+    session.end();
     if (this.#sessions.get(session.node) !== session) return false;
     return this.#sessions.delete(session.node);
+  }
+
+  /** The node's session, if it has said hello and has not ended. */
+  greeted(node: string): Session | undefined {
+    const session = this.#sessions.get(node);
+    return session?.greeted && !session.queue.closed ? session : undefined;
   }
 
   /** Without a session that has said hello the message is dropped: the next hello makes it good. */
@@ -53,6 +83,6 @@ export class Sessions {
   }
 
   closeAll(): void {
-    for (const { queue } of this.#sessions.values()) queue.close();
+    for (const session of this.#sessions.values()) session.end();
   }
 }

@@ -19,15 +19,22 @@ import { refuseNewer } from "./migrations.ts";
 import type { Store } from "./store.ts";
 
 const magic = "muster backup";
-const partMaxBytes = 256 << 20;
+/** The largest file of a tree, and some room. */
+const partMaxBytes = 257 << 20;
 /** Below the state directory: what nodes trust, and what proves who they are. */
 export const keptDirectories = ["pki"];
+/** The directory of files that are named by their digest: in a backup they are `files/DIGEST`. */
+export const filesDirectory = "files";
 
-/** The whole backup, in pieces of any size. */
+/** A file that stored manifests need. */
+export type NeededFile = { digest: string; content: Uint8Array };
+
+/** The whole backup, in pieces of any size. `files`: read when the snapshot has been made. */
 export async function* writeBackup(
   store: Store,
   stateDir: string,
   nowMs: number,
+  files: AsyncIterable<NeededFile> | Iterable<NeededFile> = [],
 ): AsyncGenerator<Uint8Array> {
   const hash = createHash("sha256");
   let parts = 0n;
@@ -52,6 +59,9 @@ export async function* writeBackup(
       const value = { path: `${directory}/${path}`, mode: mode & 0o777, content: await readFile(file) };
       yield encode({ case: "file", value });
     }
+  }
+  for await (const { digest, content } of files) {
+    yield encode({ case: "file", value: { path: `${filesDirectory}/${digest}`, mode: 0o600, content } });
   }
   const digest = new Uint8Array(hash.copy().digest());
   yield encode({ case: "trailer", value: { parts, digest } });

@@ -3,7 +3,7 @@
 // state. What was there before is moved to `before-restore-TIME`; nothing of it is deleted.
 import { link, mkdir, open, readdir, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { keptDirectories, readBackup, verifyBackup } from "./backup-file.ts";
+import { filesDirectory, keptDirectories, readBackup, verifyBackup } from "./backup-file.ts";
 import { asStoreError, StoreError } from "./errors.ts";
 import { exists, openDatabase, openWitness, restoringName, witnessPath } from "./open.ts";
 import { Store } from "./store.ts";
@@ -13,7 +13,7 @@ import { witnessedRevision } from "./witness.ts";
 const revisionGap = 1_000_000n;
 
 const witnessName = basename(witnessPath("db"));
-/** What a backup replaces; images, logs and boot files stay. */
+/** What a backup replaces; images, logs and boot files stay, and files only get more. */
 const replaced = [...keptDirectories, "db", witnessName];
 
 export type Restored = { backedUpRevision: bigint; revision: bigint; aside: string | undefined };
@@ -44,6 +44,7 @@ export async function restoreBackup(
     await build(file, stateDir, revision);
     for (const name of old) if (aside && name !== restoringName) await moveAside(name, stateDir, aside);
     for (const name of replaced) await move(name, join(stateDir, restoringName), stateDir);
+    await addFiles(join(stateDir, restoringName, filesDirectory), join(stateDir, filesDirectory));
     await rmdir(join(stateDir, restoringName));
     await syncDirectory(stateDir);
     return { backedUpRevision, revision, aside };
@@ -88,6 +89,11 @@ async function writeKept(
   { path, mode, content }: { path: string; mode: number; content: Uint8Array },
 ): Promise<void> {
   const [directory = "", name = "", ...more] = path.split("/");
+  if (directory === filesDirectory && /^[0-9a-f]{64}$/.test(name) && !more.length) {
+    await mkdir(join(restoring, directory), { recursive: true, mode: 0o700 });
+    await writeFile(join(restoring, path), content, { mode, flag: "wx", flush: true });
+    return;
+  }
   if (
     !keptDirectories.includes(directory) ||
     !/^[\w.-]+$/.test(name) ||
@@ -98,6 +104,17 @@ async function writeKept(
   }
   await writeFile(join(restoring, path), content, { mode, flag: "wx", flush: true });
   await syncDirectory(join(restoring, directory));
+}
+
+/** Beside those that are there: whatever has the same name is the same. */
+async function addFiles(from: string, to: string): Promise<void> {
+  if (!(await exists(from))) return;
+  for (const digest of await readdir(from)) {
+    const directory = join(to, digest.slice(0, 2));
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await move(digest, from, directory);
+  }
+  await rmdir(from);
 }
 
 async function moveAside(name: string, stateDir: string, aside: string): Promise<void> {

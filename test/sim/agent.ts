@@ -4,6 +4,7 @@ import { Attempts } from "../../node-agent/attempts.ts";
 import { Backoff } from "../../node-agent/backoff.ts";
 import { enroll } from "../../node-agent/enroll.ts";
 import { Journal } from "../../node-agent/journal.ts";
+import { noFiles } from "../../node-agent/no-files.ts";
 import { Outbox } from "../../node-agent/outbox.ts";
 import { type Facts, keepSession } from "../../node-agent/session.ts";
 import type { Timers } from "../../node-agent/timers.ts";
@@ -100,6 +101,7 @@ export class AgentProcess {
       }),
       images: noImages,
       secrets: () => () => Promise.reject(new Error("the simulator has no secrets")),
+      files: () => noFiles,
       identity: { node: this.#machine.name, joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: this.#boot.id,
       reboot: async () => {

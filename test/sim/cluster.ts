@@ -30,39 +30,57 @@ fss: [{device: partition/root, type: ext4, mount: /}]
 ---
 {kind: Role, name: first, image: debian, scheme: plain}
 ---
-{kind: Role, name: other, image: debian, scheme: plain}
+{kind: Role, name: other, image: debian, scheme: plain, fault_tolerance: "50%"}
 `;
 
 /**
  * The first node is prepared, the others join it, and then the first one is told that all are there. `version`:
- * the config task `watch` changes with it, and nothing else does.
+ * the config task `watch` changes with it, and nothing else does but what refreshes on it.
  */
 export function clusterManifests(nodes: string[], retries: number, version: number): string {
   const [first = "", ...others] = nodes;
-  const end = others.length ? "cross_depends: [{task: join, role: other}], " : "";
+  const all = "first, other";
   const documents = [
     scheme,
     `---\nkind: Cluster\nname: demo\nnodes:`,
     ...nodes.map((node) => `  - {node: ${node}, role: ${node === first ? "first" : "other"}}`),
-    task("prepare", "first, other", "", retries),
-    task("watch", "first, other", "", retries, `watch ${version}`),
+    task("prepare", all, "", retries),
+    task("watch", all, "strategy: {type: parallel, amount: 2}", retries, `watch ${version}`),
+    task("reload", all, "requires: [watch], refresh_on: [watch]", retries),
+    task("roll", all, "requires: [prepare], strategy: {type: one_by_one}, fail_on_error: false", retries),
+    task("maybe", all, "stage: post_deployment, condition: \"changed('watch')\"", retries),
     ...(others.length
       ? [
           task(
             "join",
             "other",
-            "requires: [prepare], cross_depends: [{task: prepare, role: first}], ",
+            "requires: [prepare], cross_depends: [{task: prepare, role: first}]",
             retries,
           ),
+          task("kernel", "other", "requires: [join]", retries, undefined, "reboot: {}"),
+          task("one", "first", "cross_depends: [{task: join, role: other, policy: any}]", retries),
         ]
       : []),
-    task("finish", "first", `requires: [prepare], ${end}`, retries),
+    task(
+      "finish",
+      "first",
+      `requires: [prepare]${others.length ? ", cross_depends: [{task: join, role: other}]" : ""}`,
+      retries,
+    ),
   ];
   return documents.join("\n");
 }
 
-function task(name: string, roles: string, needs: string, retries: number, command = name): string {
-  return `---\n{kind: Task, name: ${name}, roles: [${roles}], ${needs}retries: ${retries}, shell: {command: "${command}"}}`;
+function task(
+  name: string,
+  roles: string,
+  fields: string,
+  retries: number,
+  command = name,
+  action = `shell: {command: "${command}"}`,
+): string {
+  const more = fields ? `${fields}, ` : "";
+  return `---\n{kind: Task, name: ${name}, roles: [${roles}], ${more}retries: ${retries}, ${action}}`;
 }
 
 export function nodeManifests(machines: Iterable<Machine>): string {
@@ -93,8 +111,9 @@ export function inventoryOf({ name, mac }: Machine): Inventory {
 
 /** The steps of the cluster that agents do, in any order. */
 export function agentSteps(nodes: string[]): string[] {
-  const provisioning = ["partition", "image", "seed", "bootloader", "reboot", "prepare", "watch"];
+  const provisioning = ["partition", "image", "seed", "bootloader", "reboot"];
+  const everywhere = [...provisioning, "prepare", "watch", "reload", "roll", "maybe"];
   return nodes.flatMap((node, index) =>
-    [...provisioning, index ? "join" : "finish"].map((name) => `${node}/${name}`),
+    [...everywhere, ...(index ? ["join", "kernel"] : ["finish", "one"])].map((name) => `${node}/${name}`),
   );
 }

@@ -4,6 +4,7 @@ import { MemoryLevel } from "memory-level";
 import { pino } from "pino";
 import { agentService } from "../../daemon/api/agents.ts";
 import { enrollService } from "../../daemon/api/enroll.ts";
+import { noFetchedFiles, noFiles } from "../../daemon/api/files-fixture.ts";
 import type { Decision } from "../../daemon/domain/decision.ts";
 import { restarted, tick } from "../../daemon/domain/watchdog.ts";
 import { Effects } from "../../daemon/engine/effects.ts";
@@ -103,6 +104,8 @@ export class DaemonProcess {
           throw new Error("the simulator has no secrets");
         },
       },
+      files: noFiles,
+      fetched: noFetchedFiles,
       log,
       clock,
     };

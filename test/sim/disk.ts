@@ -40,18 +40,22 @@ export function journalDisk(
     process.dies(fate);
     throw new Error("this process is dead");
   };
+  const write = (name: string, before: string, line: string) => {
+    if (!process.alive) throw new Error("this process is dead");
+    const fate = process.fate();
+    if (fate === "full") throw new Error("ENOSPC: no space left on device, write");
+    if (fate === "dies before") die(fate);
+    const text = `\n${line}\n`;
+    files.set(name, before + (fate === "torn" ? text.slice(0, text.length / 2) : text));
+    if (fate !== "good") die(fate);
+  };
   return {
     place: "the simulated disk",
     list: () => [...files.keys()],
     read: (name) => files.get(name) ?? "",
-    write(name, text) {
-      if (!process.alive) throw new Error("this process is dead");
-      const fate = process.fate();
-      if (fate === "full") throw new Error("ENOSPC: no space left on device, write");
-      if (fate === "dies before") die(fate);
-      files.set(name, fate === "torn" ? text.slice(0, text.length / 2) : text);
-      if (fate !== "good") die(fate);
-    },
+    create: (name, line) => write(name, "", line),
+    append: (name, line) => write(name, files.get(name) ?? "", line),
+    replace: (name, line) => write(name, "", line),
     remove(name) {
       if (process.alive) files.delete(name);
     },

@@ -3,15 +3,18 @@
 import { toBinary } from "@bufbuild/protobuf";
 import { explain } from "../../daemon/domain/explain.ts";
 import { resourceName } from "../../daemon/domain/state.ts";
+import { joinNode } from "../../daemon/domain/task-order.ts";
 import { isProvisioning } from "../../daemon/domain/tasks.ts";
 import type { Store } from "../../daemon/state/store.ts";
 import type { Assign } from "../../proto/gen/muster/v1/agent_pb.ts";
 import { type Step, Step_State, Step_StateSchema } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, EnvironmentSchema } from "../../proto/gen/muster/v1/node_pb.ts";
+import { TaskOutcome } from "../../proto/gen/muster/v1/step_pb.ts";
 import { type Resource, ResourceSchema, type WatchResponse } from "../../proto/gen/muster/v1/watch_pb.ts";
-import { skippedSteps } from "../../proto/plan/skipped-steps.ts";
+import { isLeftOut, skippedSteps } from "../../proto/plan/skipped-steps.ts";
 import { History } from "./history.ts";
 import type { Machine } from "./machine.ts";
+import { wrongBeginning, wrongSkip } from "./order.ts";
 import { isActive, isDestructive, parts, StepRecord } from "./step-record.ts";
 import { nameOf } from "./timeline.ts";
 import type { World } from "./world.ts";
@@ -20,7 +23,7 @@ const { RUNNING, SUCCEEDED, SKIPPED } = Step_State;
 /** What a retry, or a new ramdisk, may have done again. */
 const repeatable = ["bootstrap", "seed", "bootloader"];
 /** They take as long as the machine takes to boot. */
-const unwatched = ["bootstrap", "reboot"];
+const unwatched = ["bootstrap", "reboot", "kernel"];
 const idleLimitMs = 300_000;
 const eventLimit = 2_000;
 const changeLimit = 20_000;
@@ -137,12 +140,16 @@ export class Invariants {
     const now = this.#steps.get(step);
     if (now && now.attempt > attempt && isDestructive(task))
       this.violated(`${token} starts after attempt ${now.attempt}`);
-    for (const { id, unchangedSince } of this.#steps.requirements(step)) {
-      const required = id.slice(id.indexOf("/") + 1);
-      if (required === "bootstrap" || unchangedSince) continue;
+    for (const planned of this.#steps.requirements(step)) {
+      // Of other nodes, it may have been done without them.
+      if (planned.node !== parts(token).node || isLeftOut(planned)) continue;
       // A reboot is proved by the daemon, not by the agent.
-      const isDone = required === "reboot" || this.#history.isDone(`${parts(token).deployment}/${id}`);
-      if (!isDone) this.violated(`${token} starts before ${id} was done`);
+      if (unwatched.includes(planned.task)) continue;
+      const required = `${parts(token).deployment}/${planned.id}`;
+      const isSkipped = this.#steps.get(required)?.outcome === TaskOutcome.SKIPPED;
+      const isIgnored = this.#steps.get(required)?.outcome === TaskOutcome.IGNORED;
+      if (!isSkipped && !isIgnored && !this.#history.isDone(required))
+        this.violated(`${token} starts before ${planned.id} was done`);
     }
   }
 
@@ -227,28 +234,33 @@ export class Invariants {
   }
 
   #checkStep(step: Step, before: Step | undefined): void {
-    const { name, token, task, state, attempt } = step;
+    const { name, task, state, attempt } = step;
     if (attempt < (before?.attempt ?? 0)) this.violated(`${name} has gone back in attempts`);
     if (before?.state === SUCCEEDED && state !== SUCCEEDED && !repeatable.includes(task)) {
       this.violated(`${name} has succeeded and is undone`);
     }
     if (before?.state === SKIPPED && state !== SKIPPED)
       this.violated(`${name} was skipped and is not any more`);
-    if (state === SUCCEEDED && !unwatched.includes(task) && !this.#history.isDone(token)) {
+    if (state === SUCCEEDED && before?.state !== SUCCEEDED) this.#checkSuccess(step);
+    if (state === RUNNING && attempt !== before?.attempt) this.#checkBegin(step, before);
+  }
+
+  #checkSuccess(step: Step): void {
+    const { name, token, task, node, outcome } = step;
+    if (node === joinNode || outcome === TaskOutcome.SKIPPED) {
+      for (const fault of wrongSkip(this.#steps, step)) this.violated(fault);
+    } else if (outcome === TaskOutcome.IGNORED) {
+      if (!this.#steps.planned(step)?.ignoreFailure) this.violated(`${name} has failed, and that is ignored`);
+    } else if (!unwatched.includes(task) && !this.#history.isDone(token)) {
       this.violated(`${name} counts as succeeded, but ${token} was not done`);
     }
-    if (state === RUNNING && attempt !== before?.attempt) this.#checkBegin(step, before);
   }
 
   #checkBegin(step: Step, before: Step | undefined): void {
     const { name, task, fence, revision } = step;
     if (fence !== revision) this.violated(`${name} begins at revision ${revision} with fence ${fence}`);
     if (before?.state === SUCCEEDED) this.violated(`${name} starts again, but has succeeded`);
-    for (const { id } of this.#steps.requirements(name)) {
-      const required = this.#steps.get(`${step.deployment}/${id}`)?.state;
-      if (required !== SUCCEEDED && required !== SKIPPED)
-        this.violated(`${name} starts before ${id} has succeeded`);
-    }
+    for (const fault of wrongBeginning(this.#steps, step)) this.violated(fault);
     for (const other of this.#steps.ofNode(step)) {
       if (other.name === name) continue;
       if (isActive(other)) this.violated(`${name} starts while ${other.name} runs`);

@@ -7,16 +7,19 @@ import { approve } from "../../daemon/domain/join.ts";
 import { planCluster } from "../../daemon/domain/plan.ts";
 import { isRunning } from "../../daemon/domain/schedule.ts";
 import { put, type State } from "../../daemon/domain/state.ts";
+import { joinNode } from "../../daemon/domain/task-order.ts";
 import {
   type Deployment,
   Deployment_State,
   Deployment_StateSchema,
+  type PlannedStep,
   Purpose,
   Scope,
   Step_State,
   Step_StateSchema,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Environment, EnvironmentSchema, Node_StateSchema } from "../../proto/gen/muster/v1/node_pb.ts";
+import { isLeftOut } from "../../proto/plan/skipped-steps.ts";
 import { setMaintenance } from "./chaos.ts";
 import { applyText, clusterManifests, image, nodeManifests } from "./cluster.ts";
 import type { Machine } from "./machine.ts";
@@ -44,7 +47,7 @@ export class Operator {
   }
 
   get satisfied(): boolean {
-    return this.#started >= this.#goals.length && this.#deployment?.state === Deployment_State.SUCCEEDED;
+    return this.#started >= this.#goals.length && isWhole(this.#deployment);
   }
 
   /** Looks after it from time to time, for ever. */
@@ -95,7 +98,7 @@ export class Operator {
     for (const machine of this.#world.machines.values()) this.#lookAt(state, machine);
     const deployment = state.deployment("demo");
     if (deployment && isRunning(deployment)) this.#sayGo(state, deployment);
-    else if (deployment && deployment.state !== Deployment_State.SUCCEEDED) this.#goOn(deployment);
+    else if (deployment && !isWhole(deployment)) this.#goOn(deployment);
     else if (this.#started < this.#goals.length) this.#begin(state);
   }
 
@@ -164,9 +167,9 @@ export class Operator {
       timeline.trace(`it cannot be planned: ${planned.faults.map(({ message }) => message).join("; ")}`);
       return;
     }
-    const work = planned.plan.steps.filter(({ unchangedSince }) => !unchangedSince);
+    const work = planned.plan.steps.filter((step) => !isLeftOut(step));
     const isWrong =
-      goal === "change" && this.#goals[index - 1] !== "release" && work.some(({ task }) => task !== "watch");
+      goal === "change" && this.#goals[index - 1] !== "release" && work.some((step) => !changes(step));
     if (isWrong) invariants.violated(`more than the change is done: ${work.map(({ id }) => id).join(" ")}`);
     startDeployment(
       decision,
@@ -196,7 +199,7 @@ export class Operator {
     if (!faulty) this.retriesSince++;
     daemon.decide((decision) => {
       const now = decision.state.deployments.get(name);
-      if (!now || isRunning(now) || now.state === Deployment_State.SUCCEEDED) return;
+      if (!now || isRunning(now) || isWhole(now)) return;
       if (resumes) resumeDeployment(decision, now);
       else if (retryDeployment(decision, now) === 0) resumeDeployment(decision, now);
     });
@@ -212,4 +215,14 @@ export class Operator {
       decision.change({ delete: "cluster/demo" });
     });
   }
+}
+
+/** All of it is done: also what the cluster could do without. */
+function isWhole(deployment: Deployment | undefined): boolean {
+  return deployment?.state === Deployment_State.SUCCEEDED && !deployment.reason;
+}
+
+/** What a change brings about, and what may have been passed over before. */
+function changes({ node, task }: PlannedStep): boolean {
+  return node === joinNode || ["watch", "reload", "roll", "maybe"].includes(task);
 }

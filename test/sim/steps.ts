@@ -1,10 +1,11 @@
 // The agent's step catalogue for a simulated machine: what each kind does to its disk, how long it takes, what it
 // says in its log, and how it fails.
 import { CommandError } from "../../node-agent/runner.ts";
-import type { StepContext, StepKind } from "../../node-agent/step.ts";
+import type { StepContext, StepDone, StepKind } from "../../node-agent/step.ts";
 import type { AgentStepKind, Catalogue } from "../../node-agent/steps/perform.ts";
 import type { Timers } from "../../node-agent/timers.ts";
 import type { Assign } from "../../proto/gen/muster/v1/agent_pb.ts";
+import { TaskOutcome } from "../../proto/gen/muster/v1/step_pb.ts";
 import { emptyDisk } from "./disk.ts";
 import type { Boot, Machine } from "./machine.ts";
 import type { World } from "./world.ts";
@@ -28,6 +29,7 @@ const kinds: readonly AgentStepKind[] = [
   "uploadFile",
   "puppet",
   "wipe",
+  "restart",
 ];
 
 const durationsMs: Partial<Record<StepKind, [number, number]>> = {
@@ -37,6 +39,7 @@ const durationsMs: Partial<Record<StepKind, [number, number]>> = {
   bootloader: [2_000, 30_000],
   reboot: [100, 1_000],
   wipe: [2_000, 60_000],
+  restart: [100, 1_000],
 };
 
 export function simulatedCatalogue(stage: Stage): Catalogue {
@@ -47,7 +50,7 @@ export function simulatedCatalogue(stage: Stage): Catalogue {
   return Object.fromEntries(steps) as Catalogue;
 }
 
-async function perform(stage: Stage, kind: AgentStepKind, context: StepContext): Promise<string> {
+async function perform(stage: Stage, kind: AgentStepKind, context: StepContext): Promise<StepDone> {
   const { world, machine, boot, timers } = stage;
   const { random, invariants } = world;
   const assign = stage.begun();
@@ -68,7 +71,9 @@ async function perform(stage: Stage, kind: AgentStepKind, context: StepContext):
   if (fails) throw new CommandError("`program` failed with exit code 1", 1);
   complete(kind, machine, boot, assign);
   invariants.done(assign);
-  return "done";
+  // A restart that says that all was well already is none.
+  const isSame = kind === "shell" && world.faulty && random.chance(0.5);
+  return { result: "done", outcome: isSame ? TaskOutcome.OK : TaskOutcome.CHANGED };
 }
 
 function say({ random, books }: World, assign: Assign, { log }: StepContext, piece: number): void {
