@@ -13,11 +13,14 @@ import type { BootPolicy } from "./domain/ports.ts";
 import { restarted, tick } from "./domain/watchdog.ts";
 import { type BootServer, startBootServer } from "./drivers/boot/boot.ts";
 import { type Ca, openCa } from "./drivers/ca.ts";
+import { FetchedFiles } from "./drivers/fetched-files.ts";
+import { FileStore } from "./drivers/file-store.ts";
 import { ImageStore } from "./drivers/image-store.ts";
 import { createPowerDrivers } from "./drivers/power/drivers.ts";
 import { openSecretVault } from "./drivers/secret-vault.ts";
 import { Effects } from "./engine/effects.ts";
 import { Engine } from "./engine/engine.ts";
+import { collectFiles } from "./engine/file-collection.ts";
 import { ProgressBoard } from "./engine/progress.ts";
 import { Sessions } from "./engine/sessions.ts";
 import { StepLogs } from "./engine/step-logs.ts";
@@ -66,6 +69,10 @@ export async function startDaemon(
 
   const images = new ImageStore(join(stateDir, "images"), ca.signManifest, config.imageQuota);
   await images.removeLeftovers();
+  const files = new FileStore(join(stateDir, "files"), clock);
+  const fetched = await FetchedFiles.open(join(stateDir, "fetched"), (path) =>
+    log.warn({ path }, "the record of a fetched file cannot be read"),
+  );
   const hub = new WatchHub(store);
   const sessions = new Sessions();
   const power = createPowerDrivers();
@@ -90,12 +97,15 @@ export async function startDaemon(
     logs,
     images,
     secrets,
+    files,
+    fetched,
     power,
     ca,
     log,
     clock,
   };
   await engine.decide(restarted);
+  undo.use(collectFiles(context));
   const socketPath = join(stateDir, "muster.sock");
   const listeners = await listen(context, config, socketPath);
   undo.defer(() => listeners.stop());

@@ -9,8 +9,10 @@ import { AgentService, EnrollService } from "../proto/gen/muster/v1/agent_pb.ts"
 import { ClusterService } from "../proto/gen/muster/v1/cluster_pb.ts";
 import { DaemonService } from "../proto/gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { FileService } from "../proto/gen/muster/v1/files_pb.ts";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../proto/gen/muster/v1/node_pb.ts";
+import { RunService } from "../proto/gen/muster/v1/run_pb.ts";
 import { SecretService } from "../proto/gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../proto/gen/muster/v1/watch_pb.ts";
 import { checkMessage } from "../proto/manifest/check.ts";
@@ -23,11 +25,13 @@ import type { ApiContext } from "./api/context.ts";
 import { daemonService, type Places } from "./api/daemon.ts";
 import { deploymentService } from "./api/deployments.ts";
 import { enrollService } from "./api/enroll.ts";
+import { fileService } from "./api/files.ts";
 import { healthService, Readiness } from "./api/health.ts";
 import { imageService } from "./api/images.ts";
 import { Mutations } from "./api/mutations.ts";
 import { nodeService } from "./api/nodes.ts";
 import { reflectionService } from "./api/reflection.ts";
+import { runService } from "./api/runs.ts";
 import { secretService } from "./api/secrets.ts";
 import { watchService } from "./api/watch.ts";
 import type { DaemonConfig } from "./config.ts";
@@ -109,6 +113,8 @@ const operatorServices = [
   DeploymentService,
   ImageService,
   SecretService,
+  FileService,
+  RunService,
   WatchService,
   DaemonService,
 ];
@@ -128,6 +134,8 @@ function serveOperators(
   serve(server, DeploymentService, deploymentService(context, mutations), options);
   serve(server, ImageService, imageService(context, mutations), options);
   serve(server, SecretService, secretService(context, mutations), options);
+  serve(server, FileService, fileService(context), options);
+  serve(server, RunService, runService(context), options);
   serve(server, WatchService, watchService(context), options);
   serve(server, DaemonService, daemonService(context, config, places), options);
 }

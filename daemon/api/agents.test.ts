@@ -14,6 +14,7 @@ import { World } from "../engine/deployment-world.ts";
 import { ProgressBoard } from "../engine/progress.ts";
 import { Sessions } from "../engine/sessions.ts";
 import { agentService } from "./agents.ts";
+import { noFetchedFiles, noFiles } from "./files-fixture.ts";
 
 type Response = MessageInitShape<typeof SessionResponseSchema>["message"];
 
@@ -51,6 +52,8 @@ function open(commonName = "n1") {
       images: { signed: none },
       admit: () => ({ ticket: "", grpcAddress: "", httpAddress: "" }),
       secrets: { open: () => new Uint8Array() },
+      files: noFiles,
+      fetched: noFetchedFiles,
       log: pino({ level: "silent" }),
       clock: () => world.nowMs,
     },

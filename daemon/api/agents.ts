@@ -1,4 +1,4 @@
-// AgentService: sessions, where images are, and secrets.
+// AgentService: sessions, where images are, secrets and files.
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import {
@@ -21,6 +21,7 @@ import type { ApiContext } from "./context.ts";
 import { type DeliveryContext, ImageSources } from "./delivery.ts";
 import { Liveness } from "./liveness.ts";
 import { handOutSecret } from "./secrets.ts";
+import { handOutFile, handOutTree, type StepFilesContext, takeFetched } from "./step-files.ts";
 
 const heartbeatSeconds = 5n;
 /** Three heartbeats missed: it is late. */
@@ -34,7 +35,8 @@ export type AgentsContext = Pick<ApiContext, "engine" | "sessions" | "progress" 
   hub: Pick<ApiContext["hub"], "progress">;
   logs: Pick<ApiContext["logs"], "append">;
   secrets: Pick<ApiContext["secrets"], "open">;
-} & Pick<DeliveryContext, "images" | "admit">;
+} & Pick<DeliveryContext, "images" | "admit"> &
+  Pick<StepFilesContext, "files" | "fetched">;
 
 /** What the simulator has its own way to do. */
 export type AgentsOptions = {
@@ -82,6 +84,11 @@ export function agentService(
       return {};
     },
     getSecret: async (request, call) => handOutSecret(context, authenticate(call).name, request),
+    getTree: async (request, call) => handOutTree(context, authenticate(call).name, request),
+    getFile: async function* (request, call) {
+      yield* handOutFile(context, authenticate(call).name, request);
+    },
+    putFetched: async (request, call) => takeFetched(context, authenticate(call).name, request),
   };
 }
 
@@ -141,7 +148,10 @@ function watchOver(context: AgentsContext, session: Session, after: typeof after
   return new Liveness(after, {
     lateMs,
     goneMs,
-    onLate: () => decide(late),
+    onLate: () => {
+      decide(late);
+      for (const listener of session.commands.values()) listener.late();
+    },
     onHeard: () => decide(heard),
     onGone: () => session.queue.close(),
   });
@@ -190,6 +200,13 @@ async function take(
       return report(context, name, message.value);
     case "log":
       return takeLog(context, session, message.value);
+    case "commandOutput":
+      return session.commands.get(message.value.id)?.output(message.value.error, message.value.content);
+    case "commandExit": {
+      const listener = session.commands.get(message.value.id);
+      session.commands.delete(message.value.id);
+      return listener?.exit(message.value);
+    }
     case "result": {
       const { token } = message.value;
       const step = ownStep(context, name, token);

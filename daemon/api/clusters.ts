@@ -14,16 +14,19 @@ import type { Handlers } from "../../proto/rpc/server.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
 import type { Decision } from "../domain/decision.ts";
 import { forgetDeployment } from "../domain/deploy.ts";
+import { sourceFaults } from "../domain/document-sources.ts";
 import { applyManifests, checkManifests } from "../domain/manifests.ts";
 import { usersOf } from "../domain/removal.ts";
 import { isRunning } from "../domain/schedule.ts";
 import type { State } from "../domain/state.ts";
+import { assignNodes, proposal } from "./assign.ts";
 import { type ApiContext, byName, checkEtag, notFound, refused } from "./context.ts";
+import { answering } from "./file-errors.ts";
 import type { Mutations } from "./mutations.ts";
 import { pageOf } from "./pages.ts";
 
 export function clusterService(
-  { engine, store }: ApiContext,
+  { engine, store, files }: ApiContext,
   mutations: Mutations,
 ): Handlers<typeof ClusterService> {
   const { method } = ClusterService;
@@ -31,10 +34,16 @@ export function clusterService(
     apply: async (request) => {
       const { documents, faults } = decodeManifests(request.files);
       if (faults.length) throw invalid(faults);
+      const missing = new Set(
+        await answering(files.missingTrees(request.sources.map(({ digest }) => digest))),
+      );
       return mutations.decide(method.apply, request, (decision) => {
-        const faults = checkManifests(decision.state, documents);
+        const faults = [
+          ...checkManifests(decision.state, documents),
+          ...sourceFaults(documents, request.sources, missing),
+        ];
         if (faults.length) throw invalid(faults);
-        const { changes, applied, busy } = applyManifests(decision.state, documents);
+        const { changes, applied, busy } = applyManifests(decision.state, documents, request.sources);
         if (busy.length) throw refused("BUSY", `a deployment is using ${busy.join(", ")}: stop it first`);
         if (request.validateOnly || !changes.length)
           return { documents: applied, revision: decision.revision - 1n };
@@ -83,6 +92,10 @@ export function clusterService(
       return { documents: items, revision: store.revision, nextPageToken };
     },
     getDocument: async ({ name }) => ({ document: findDocument(engine.state, name) }),
+    assignNodes: async (request) => {
+      if (!request.apply) return proposal(engine.state, request.cluster);
+      return mutations.decide(method.assignNodes, request, (decision) => assignNodes(decision, request));
+    },
     deleteDocument: (request) =>
       mutations.decide(method.deleteDocument, request, (decision) => {
         const document = findDocument(decision.state, request.name);

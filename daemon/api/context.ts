@@ -4,6 +4,8 @@ import { codes, RpcError, type Violation } from "../../proto/rpc/status.ts";
 import type { DataPlane } from "../delivery/data-plane.ts";
 import type { PowerDrivers } from "../domain/ports.ts";
 import type { Ca } from "../drivers/ca.ts";
+import type { FetchedFiles } from "../drivers/fetched-files.ts";
+import type { FileStore } from "../drivers/file-store.ts";
 import type { ImageStore } from "../drivers/image-store.ts";
 import type { SecretVault } from "../drivers/secret-vault.ts";
 import type { Engine } from "../engine/engine.ts";
@@ -23,6 +25,8 @@ export type ApiContext = {
   images: ImageStore;
   delivery: DataPlane;
   secrets: SecretVault;
+  files: FileStore;
+  fetched: FetchedFiles;
   power: PowerDrivers;
   ca: Ca;
   log: Logger;

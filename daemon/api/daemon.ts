@@ -8,7 +8,7 @@ import type { DaemonConfig } from "../config.ts";
 import { explain } from "../domain/explain.ts";
 import type { Surroundings } from "../drivers/doctor/check.ts";
 import { checkNames, examine } from "../drivers/doctor/examine.ts";
-import { backup } from "./backup.ts";
+import { backup, filesToBackUp } from "./backup.ts";
 import { type ApiContext, invalidField, notFound } from "./context.ts";
 
 /** Where the daemon is reached; known once its ports are open. */
@@ -19,7 +19,7 @@ export function daemonService(
   config: DaemonConfig,
   places: Places,
 ): Handlers<typeof DaemonService> {
-  const { engine, store, clock } = context;
+  const { engine, store, files, log, clock } = context;
   const { stateDir, address } = config;
   const startTime = timestampFromMs(clock());
   return {
@@ -46,7 +46,10 @@ export function daemonService(
       });
       yield* examine(surroundings(context, config, places), checks);
     },
-    backup: () => backup(store, stateDir, clock),
+    backup: () => {
+      const needed = filesToBackUp(store, files, (error) => log.warn(`not in the backup: ${error.message}`));
+      return backup(store, stateDir, clock, needed);
+    },
   };
 }
 

@@ -12,6 +12,7 @@ import { Event_Severity } from "../../proto/gen/muster/v1/watch_pb.ts";
 import { formatBytes } from "../../proto/render/bytes.ts";
 import type { Handlers } from "../../proto/rpc/server.ts";
 import { forgetFormer, formerDigests, neededImages } from "../domain/image-needs.ts";
+import { missingPrograms } from "../domain/missing-programs.ts";
 import { usersOf } from "../domain/removal.ts";
 import { put, type State } from "../domain/state.ts";
 import { ImageQuotaError } from "../drivers/image-error.ts";
@@ -138,5 +139,6 @@ function describe(digest: string, manifest: ImageManifest, known: Image | undefi
     firmware: manifest.firmware,
     kernelVersion: manifest.kernelVersion,
     rootPartition: manifest.rootPartition,
+    missingPrograms: missingPrograms(manifest.packages),
   });
 }

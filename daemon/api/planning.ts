@@ -1,7 +1,6 @@
 // From what an operator asks for to a plan, or to all that stands against it.
 import type { Cluster } from "../../proto/gen/muster/v1/cluster_pb.ts";
-import { type Plan, Purpose, type Scope } from "../../proto/gen/muster/v1/deployment_pb.ts";
-import type { EraseMode } from "../../proto/gen/muster/v1/erase_pb.ts";
+import { type Plan, type PlanClusterRequest, Purpose } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { RpcError } from "../../proto/rpc/status.ts";
 import { type PlanOptions, planCluster } from "../domain/plan.ts";
 import type { PlanFault, Planned } from "../domain/planned.ts";
@@ -11,28 +10,34 @@ import { notFound, refused } from "./context.ts";
 /** The last plan that was made from a state: an operator who has seen one mostly agrees to it. */
 const lastPlans = new WeakMap<State, { version: number; wanted: string; planned: Planned }>();
 
-type Wanted = {
-  cluster: string;
-  scope: Scope;
-  purpose: Purpose;
-  nodes: string[];
-  erase: EraseMode;
-  skip: string[];
-};
+type Wanted = Pick<
+  PlanClusterRequest,
+  | "cluster"
+  | "scope"
+  | "purpose"
+  | "nodes"
+  | "erase"
+  | "skip"
+  | "graphs"
+  | "tasks"
+  | "from"
+  | "until"
+  | "failed"
+>;
 
-export function resolve(
-  state: State,
-  { cluster: name, scope, purpose, nodes, erase, skip }: Wanted,
-): {
-  cluster: Cluster;
-  plan: Plan;
-} {
+export function resolve(state: State, wanted: Wanted): { cluster: Cluster; plan: Plan } {
+  const { cluster: name, scope, purpose, nodes, erase, skip, graphs, tasks, from, until, failed } = wanted;
   const cluster = state.clusters.get(name);
   if (!cluster) throw notFound("cluster", name);
-  const planned = planOnce(state, cluster, { scope, purpose, nodes, erase, skip });
+  const options = { scope, purpose, nodes, erase, skip, graphs, tasks, from, until, failed };
+  const planned = planOnce(state, cluster, options);
   if ("plan" in planned) return { cluster, plan: planned.plan };
-  const what = purpose === Purpose.RELEASE ? "released" : "deployed";
-  throw faulty("CANNOT_PLAN", `cluster ${name} cannot be ${what} as it is`, planned.faults);
+  throw faulty("CANNOT_PLAN", `cluster ${name} cannot be ${participle(purpose)} as it is`, planned.faults);
+}
+
+function participle(purpose: Purpose): string {
+  if (purpose === Purpose.RELEASE) return "released";
+  return purpose === Purpose.CHECK ? "checked" : "deployed";
 }
 
 function planOnce(state: State, cluster: Cluster, options: PlanOptions): Planned {

@@ -12,6 +12,7 @@ import { World } from "../engine/deployment-world.ts";
 import { ProgressBoard } from "../engine/progress.ts";
 import { Sessions } from "../engine/sessions.ts";
 import { agentService } from "./agents.ts";
+import { noFetchedFiles, noFiles } from "./files-fixture.ts";
 
 const vault = new SecretVault(Buffer.alloc(32, 7));
 const token = (node: string, task = "partition", attempt = 1) => `demo-1/${node}/${task}/${attempt}`;
@@ -81,6 +82,8 @@ async function ask(commonName: string, attempt: string, name: string, key = "k")
       images: { signed: none },
       admit: () => ({ ticket: "", grpcAddress: "", httpAddress: "" }),
       secrets: vault,
+      files: noFiles,
+      fetched: noFetchedFiles,
       log: pino({ level: "trace" }, { write: (line: string) => lines.push(line) }),
       clock: () => world.nowMs,
     },

@@ -98,7 +98,7 @@ export function handOutSecret(
     throw denied(`no attempt ${token} runs on ${node}: secrets are for running attempts of the node itself`);
   }
   const { steps } = planIndex(state.deployments.get(step.deployment)?.plan);
-  if (!needsSecret(steps.get(`${step.node}/${step.task}`)?.action, name)) {
+  if (!needsSecret(steps.get(`${step.node}/${step.task}`), name)) {
     throw denied(`the plan of ${step.name} names no secret ${name}`);
   }
   const record = state.secrets.get(name);
