@@ -13,9 +13,11 @@ import { Backoff } from "./backoff.ts";
 import { FakeDaemon } from "./fake-daemon.ts";
 import { Journal } from "./journal.ts";
 import { journalFiles } from "./journal-files.ts";
+import { noFiles } from "./no-files.ts";
 import { Outbox } from "./outbox.ts";
 import { keepSession } from "./session.ts";
 import type { Catalogue } from "./steps/perform.ts";
+import { restart } from "./steps/restart.ts";
 import { shell } from "./steps/shell.ts";
 import { systemTimers as timers } from "./timers.ts";
 
@@ -24,6 +26,8 @@ export class AgentWorld implements AsyncDisposable {
   readonly daemon = new FakeDaemon();
   readonly printed: string[] = [];
   reboots = 0;
+  /** That the daemon would give, by name. */
+  secrets: Record<string, string> = {};
   readonly #server = new Server();
   readonly #stops: (() => Promise<void>)[] = [];
   #address = "";
@@ -43,7 +47,8 @@ export class AgentWorld implements AsyncDisposable {
       outbox,
       catalogue,
       images: { locate: refuse, report: refuse },
-      secrets: () => refuse,
+      secrets: () => async (name) => Buffer.from(this.secrets[name] ?? ""),
+      files: () => noFiles,
       identity: { node: "n1", joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: "boot-1",
       reboot: async () => {
@@ -94,6 +99,18 @@ const catalogue: Catalogue = {
   uploadFile: refuse,
   puppet: refuse,
   wipe: refuse,
+  uploadFiles: refuse,
+  sync: refuse,
+  copyFiles: refuse,
+  template: refuse,
+  mergeConfig: refuse,
+  package: refuse,
+  service: refuse,
+  ansible: refuse,
+  waitFor: refuse,
+  fetch: refuse,
+  noop: refuse,
+  restart,
   shell,
   reboot: async () => "the reboot was started",
 };

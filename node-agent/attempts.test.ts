@@ -1,14 +1,16 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AssignSchema, StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
 import { DiskErasureSchema } from "../proto/gen/muster/v1/erase_pb.ts";
+import { TaskOutcome } from "../proto/gen/muster/v1/step_pb.ts";
 import { AgentWorld, eventually } from "./agent-world.ts";
 import { Attempts } from "./attempts.ts";
 import { Journal } from "./journal.ts";
 import { journalFiles } from "./journal-files.ts";
+import { noFiles } from "./no-files.ts";
 import { Outbox } from "./outbox.ts";
 import { catalogue } from "./steps/catalogue.ts";
 import { systemTimers } from "./timers.ts";
@@ -98,8 +100,107 @@ describe("an attempt", () => {
     await eventually(() => expect(world.daemon.results).toHaveLength(1));
     expect(world.daemon.results[0]).toMatchObject({
       outcome: StepResult_Outcome.FAILED,
-      reason: "the step took longer than its limit of 0.2 s and was stopped",
+      reason:
+        "the step took longer than its limit of 0.2 s and was stopped; it was running `/bin/sh -e -c 'sleep 60'`, which had printed nothing",
     });
+    world.daemon.assign("t2", "echo one; echo two; sleep 60", 300);
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    expect(world.daemon.results[1]?.reason).toContain("whose last output was: two");
+  });
+
+  it("shows no secret that it was given, wherever it comes up", async () => {
+    await world.startAgent();
+    world.secrets = { "db-password": "hunter2!" };
+    const command = [
+      'echo "got $MUSTER_SECRET_DB"',
+      'printf %s "$MUSTER_SECRET_DB" | base64',
+      'echo "{\\"dsn\\": \\"x:$MUSTER_SECRET_DB@y\\"}" > $MUSTER_FACTS',
+    ].join("; ");
+    const say = (token: string, given: string) =>
+      world.daemon.say({
+        case: "assign",
+        value: {
+          ...{ token, step: "demo-1/n1/task", attempt: 1 },
+          action: { kind: { case: "shell", value: { command: given } } },
+          inputs: { secrets: { db: "db-password" } },
+        },
+      });
+    say("t1", command);
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]).toMatchObject({
+      outcome: StepResult_Outcome.SUCCEEDED,
+      taskOutcome: TaskOutcome.CHANGED,
+      facts: { dsn: "x:[secret db-password]@y" },
+    });
+    await eventually(() =>
+      expect(world.daemon.logs.get("t1")).toMatch(/\ngot \[secret db-password\]\n\[secret db-password\]\n$/),
+    );
+    say("t2", "echo {{ secrets.db }} >&2; exit 7");
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    expect(world.daemon.results[1]).toMatchObject({
+      exitCode: 7,
+      reason:
+        "`/bin/sh -e -c 'echo [secret db-password] >&2; exit 7'` failed with exit code 7: [secret db-password]",
+    });
+    const heard = JSON.stringify(world.daemon.received, (_, value) =>
+      typeof value === "bigint"
+        ? `${value}`
+        : value instanceof Uint8Array
+          ? Buffer.from(value).toString()
+          : value,
+    );
+    expect(heard + world.printed.join()).not.toContain("hunter2");
+    expect(
+      readFileSync(join(world.dir, "journal", readdirSync(join(world.dir, "journal"))[0] ?? ""), "utf8"),
+    ).not.toContain("hunter2");
+  });
+
+  it("is tried before and after, but not in a check", async () => {
+    await world.startAgent();
+    const say = (token: string, inputs: { testPre?: string; testPost?: string }, check = false) =>
+      world.daemon.say({
+        case: "assign",
+        value: {
+          ...{ token, step: "demo-1/n1/task", attempt: 1, check, inputs },
+          action: { kind: { case: "shell", value: { command: `touch ${join(world.dir, token)}` } } },
+          values: { node: { name: "n1" } },
+        },
+      });
+    say("t1", { testPre: "false" });
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]?.reason).toMatch(
+      /^test_pre failed before the task, which was not begun: /,
+    );
+    expect(existsSync(join(world.dir, "t1"))).toBe(false);
+    say("t2", { testPre: "true", testPost: `test -e ${join(world.dir, "t2")} && test {{ node.name }} = n2` });
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    expect(world.daemon.results[1]?.reason).toMatch(/^test_post failed after the task was done: .* = n2/);
+    expect(existsSync(join(world.dir, "t2"))).toBe(true);
+    say("t3", { testPre: "false", testPost: "false" }, true);
+    await eventually(() => expect(world.daemon.results).toHaveLength(3));
+    expect(world.daemon.results[2]).toMatchObject({ outcome: StepResult_Outcome.SUCCEEDED });
+    expect(world.daemon.results[2]?.changes).toHaveLength(1);
+    expect(existsSync(join(world.dir, "t3"))).toBe(false);
+  });
+
+  it("of a provisioning step is never begun by a check", async () => {
+    await world.startAgent();
+    const action = { kind: { case: "wipe" as const, value: {} } };
+    world.daemon.say({
+      case: "assign",
+      value: { token: "t1", step: "demo-1/n1/wipe", attempt: 1, action, check: true },
+    });
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]?.reason).toBe(
+      "a wipe step cannot be checked without being done, and was not begun",
+    );
+  });
+
+  it("fails when its facts are too many", async () => {
+    await world.startAgent();
+    world.daemon.assign("t1", "echo a=$(head -c 300000 /dev/zero | tr '\\0' x) > $MUSTER_FACTS");
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    expect(world.daemon.results[0]?.reason).toContain("293 KiB, and at most 256 KiB are kept");
   });
 
   it("is refused while another runs", async () => {
@@ -160,6 +261,30 @@ describe("an attempt", () => {
     await eventually(() => expect(world.reboots).toBe(2));
   });
 
+  it("of a task that restarts the machine does so, unless it need not", async () => {
+    await world.startAgent();
+    const restart = (token: string, value: { onlyIf?: string }, check = false) => {
+      const action = { kind: { case: "restart" as const, value } };
+      world.daemon.say({
+        case: "assign",
+        value: { token, step: "demo-1/n1/restart", attempt: 1, action, check },
+      });
+    };
+    restart("t1", { onlyIf: "/no/such/file" });
+    await eventually(() => expect(world.daemon.results).toHaveLength(1));
+    restart("t2", {}, true);
+    await eventually(() => expect(world.daemon.results).toHaveLength(2));
+    expect(world.daemon.results.map(({ taskOutcome }) => taskOutcome)).toEqual([
+      TaskOutcome.OK,
+      TaskOutcome.CHANGED,
+    ]);
+    await delay(700);
+    expect(world.reboots).toBe(0);
+    restart("t3", { onlyIf: world.dir });
+    await eventually(() => expect(world.reboots).toBe(1));
+    expect(world.daemon.results[2]).toMatchObject({ outcome: StepResult_Outcome.SUCCEEDED });
+  });
+
   it("of a reboot is made good by an agent that was killed before it came", async () => {
     const killed = new Journal(journalFiles(join(world.dir, "journal")));
     killed.start({ token: "t1", step: "demo-1/n1/reboot", fence: 7n, kind: "reboot", bootId: "boot-1" });
@@ -170,6 +295,24 @@ describe("an attempt", () => {
     await world.startAgent();
     await eventually(() => expect(world.reboots).toBe(1));
   });
+
+  it.each([
+    ["restart", TaskOutcome.CHANGED, 1],
+    ["restart", TaskOutcome.OK, 0],
+    ["check", TaskOutcome.CHANGED, 0],
+  ])(
+    "of a %s with outcome %i that an agent was killed after has it restart %i times",
+    async (kind, taskOutcome, reboots) => {
+      const killed = new Journal(journalFiles(join(world.dir, "journal")));
+      const attempt = { token: "t1", fence: 7n };
+      killed.start({ ...attempt, step: "demo-1/n1/kernel", kind, bootId: "boot-1" });
+      const outcome = StepResult_Outcome.SUCCEEDED;
+      killed.finish(create(StepResultSchema, { ...attempt, outcome, taskOutcome }));
+      await world.startAgent();
+      await delay(700);
+      expect(world.reboots).toBe(reboots);
+    },
+  );
 });
 
 describe("what a step has erased", () => {
@@ -189,6 +332,7 @@ describe("what a step has erased", () => {
       },
       images: { locate: () => Promise.reject(new Error("no images here")), report: async () => {} },
       secrets: () => () => Promise.reject(new Error("no secrets here")),
+      files: () => noFiles,
       identity: { node: "n1", joinBundle: "", imageKey: "", privateKey: "", certificate: "" },
       bootId: "boot-1",
       reboot: async () => {},

@@ -8,23 +8,19 @@ import {
   StepResult_Outcome,
   StepResultSchema,
 } from "../proto/gen/muster/v1/agent_pb.ts";
-import type { DiskErasure } from "../proto/gen/muster/v1/erase_pb.ts";
+import { createWork, type Sources } from "./attempt-work.ts";
 import type { Print } from "./console.ts";
-import type { Journal, StartedAttempt } from "./journal.ts";
+import { announcesReboot, type Journal, type StartedAttempt } from "./journal.ts";
 import type { Outbox } from "./outbox.ts";
-import { CommandError, createRunner } from "./runner.ts";
-import type { Identity, ImageSource, SecretSource, StepContext, StepReport } from "./step.ts";
+import { doneWith, type Ending } from "./outcome.ts";
+import { CommandError } from "./runner.ts";
 import { type Catalogue, perform } from "./steps/perform.ts";
 import type { Timers } from "./timers.ts";
 
-export type AttemptsOptions = {
+export type AttemptsOptions = Sources & {
   journal: Journal;
   outbox: Outbox;
   catalogue: Catalogue;
-  images: ImageSource;
-  /** For the attempt of a token. */
-  secrets(token: string): SecretSource;
-  identity: Identity;
   bootId: string;
   /** Reboots the machine, at once. */
   reboot(): Promise<void>;
@@ -34,14 +30,6 @@ export type AttemptsOptions = {
   rebootDelayMs?: number;
 };
 
-/** A result without the attempt that it is of. */
-type Ending = {
-  outcome: StepResult_Outcome;
-  reason?: string;
-  exitCode?: number;
-  result?: string;
-  erasures?: DiskErasure[];
-};
 type Running = { assign: Assign; controller: AbortController; done: Promise<void> };
 
 /** Why an attempt was aborted, as the reason of its step's signal. */
@@ -90,7 +78,7 @@ export class Attempts {
       if (known) outbox.result({ ...known, fence });
       return;
     }
-    const attempt = { token, fence, step, kind: assign.action?.kind.case ?? "", bootId };
+    const attempt = { token, fence, step, kind: kindOf(assign), bootId };
     if (fence < journal.highestFence) {
       const older = `an older attempt: its fence is ${fence}, and this agent has seen ${journal.highestFence}`;
       this.#refuse(attempt, failure(`${older}; retry the step to get a new attempt`));
@@ -151,61 +139,38 @@ export class Attempts {
     const limitMs = assign.timeout
       ? Number(assign.timeout.seconds) * 1000 + assign.timeout.nanos / 1e6
       : Infinity;
-    const reason = `the step took longer than its limit of ${limitMs / 1000} s and was stopped`;
-    const stop = () => controller.abort(new Stopped(StepResult_Outcome.FAILED, reason));
+    const work = createWork(assign, controller.signal, outbox, this.#options);
+    const stop = () => {
+      const reason = `the step took longer than its limit of ${limitMs / 1000} s and was stopped`;
+      const doing = work.doing.describe();
+      controller.abort(new Stopped(StepResult_Outcome.FAILED, doing ? `${reason}; ${doing}` : reason));
+    };
     const takeBack = timers.after(limitMs, stop);
-    const erasures: DiskErasure[] = [];
-    let result: Ending;
+    let ending: Ending;
     try {
       if (!kind?.case)
         throw new Error("this agent does not know the kind of the step; update the agent's image");
-      const context = this.#context(assign, controller.signal, erasures);
-      const text = await perform(this.#options.catalogue, kind, context);
-      result = { outcome: StepResult_Outcome.SUCCEEDED, result: text };
+      const done = await perform(this.#options.catalogue, kind, work.context);
+      ending = { outcome: StepResult_Outcome.SUCCEEDED, ...doneWith(done, work.redactor) };
     } catch (error) {
-      result = outcomeOf(error, controller.signal);
-      outbox.log(token, result.reason ?? "");
+      const { reason, ...rest } = outcomeOf(error, controller.signal);
+      ending = { ...rest, reason: work.redactor.text(reason) };
+      outbox.log(token, ending.reason ?? "");
     }
     takeBack();
     this.#running = undefined;
-    this.#settle(assign, { ...result, erasures });
-    print(`${assign.step}: ${result.result ?? `failed: ${result.reason}`}`);
-    if (kind?.case === "reboot" && result.outcome === StepResult_Outcome.SUCCEEDED) this.#rebootSoon(token);
+    const result = this.#settle(assign, { ...ending, erasures: work.erasures });
+    print(`${assign.step}: ${ending.result ?? `failed: ${ending.reason}`}`);
+    if (announcesReboot(kindOf(assign), result)) this.#rebootSoon(token);
   }
 
-  #context(assign: Assign, signal: AbortSignal, erasures: DiskErasure[]): StepContext {
-    const { outbox, images, secrets, identity } = this.#options;
-    const log = (line: string) => outbox.log(assign.token, line);
-    const run = createRunner(log);
-    const report: StepReport = {
-      currentBytes: 0n,
-      totalBytes: 0n,
-      movedBytes: 0n,
-      skippedBytes: 0n,
-      writtenBytes: 0n,
-      verifiedBytes: 0n,
-      activity: "",
-    };
-    return {
-      run: (argv, options) => run(argv, { signal, ...options }),
-      log,
-      progress: (change) => outbox.progress(assign.token, Object.assign(report, change)),
-      erased: (erasure) => erasures.push(erasure),
-      signal,
-      step: assign.step,
-      attempt: assign.attempt,
-      images,
-      secrets: secrets(assign.token),
-      identity,
-    };
-  }
-
-  #settle({ token, fence }: Assign, ending: Ending): void {
+  #settle({ token, fence }: Assign, ending: Ending): StepResult {
     const { journal, outbox, print } = this.#options;
     const logBytes = BigInt(outbox.logs.finish(token));
     const result = create(StepResultSchema, { ...ending, token, fence, logBytes });
     if (!journal.finish(result)) print(`the outcome of ${token} cannot be written to the journal`);
     outbox.result(result);
+    return result;
   }
 
   #refuse(attempt: StartedAttempt, ending: Ending): void {
@@ -229,12 +194,19 @@ export class Attempts {
   }
 }
 
-function failure(reason: string, exitCode = -1): Ending {
+/** For the journal: a check is no step of its kind, as it does nothing. */
+function kindOf({ action, check }: Assign): string {
+  return check ? "check" : (action?.kind.case ?? "");
+}
+
+type Failure = Ending & { reason: string };
+
+function failure(reason: string, exitCode = -1): Failure {
   return { outcome: StepResult_Outcome.FAILED, reason, exitCode };
 }
 
 /** A step that ends because it was stopped has the outcome of whoever stopped it. */
-function outcomeOf(error: unknown, signal: AbortSignal): Ending {
+function outcomeOf(error: unknown, signal: AbortSignal): Failure {
   if (signal.aborted && signal.reason instanceof Stopped) {
     return { outcome: signal.reason.outcome, reason: signal.reason.message, exitCode: -1 };
   }

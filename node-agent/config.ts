@@ -14,6 +14,8 @@ export type AgentConfig = {
   /** key.pem, cert.pem and, in the installed system, image-digest. */
   identityDir: string;
   journalDir: string;
+  /** What steps have fetched from the daemon. */
+  filesDir: string;
   /** Loop devices count as disks: for tests of the steps without spare disks. */
   includeLoop: boolean;
 };
@@ -30,6 +32,7 @@ export function readConfig({ root = "/", includeLoop = false }: ConfigOptions = 
     joinFile: join(root, "etc/muster/join.json"),
     identityDir: join(stateDir, "agent"),
     journalDir: join(stateDir, "journal"),
+    filesDir: join(stateDir, "files"),
     includeLoop,
   };
 }

@@ -58,6 +58,9 @@ export class FakeDaemon {
       locateImage: async () => ({}),
       reportSource: async () => ({}),
       getSecret: async () => ({}),
+      getTree: async () => ({}),
+      getFile: async function* () {},
+      putFetched: async () => ({}),
     });
     const port = await new Promise<number>((resolve, reject) =>
       server.bindAsync("127.0.0.1:0", credentials, (error, bound) =>

@@ -1,7 +1,10 @@
-// The journal's entries as files of a directory: each is written in full or not at all, and stays.
+// The journal's entries as files of a directory. Every file is a sequence of lines, each a whole entry: the last whole
+// line counts, so that a write which a crash has cut off leaves what was there before.
 import {
   closeSync,
+  fstatSync,
   fsyncSync,
+  ftruncateSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -12,51 +15,74 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 
-/** Where a journal keeps its entries. Every operation may fail, but does nothing by half. */
+/** Where a journal keeps its entries. Every operation may fail, and then leaves what was there. */
 export type JournalDisk = {
   /** For people, where it is. */
   readonly place: string;
   list(): string[];
   read(name: string): string;
-  /** Durable when this returns. */
-  write(name: string, text: string): void;
+  /** A new entry's first line. If `durable`, it stays when this has returned. */
+  create(name: string, line: string, durable: boolean): void;
+  /** A further line. If `durable`, it stays when this has returned. */
+  append(name: string, line: string, durable: boolean): void;
+  /** One line in place of all. What a crash leaves may be either. */
+  replace(name: string, line: string): void;
   remove(name: string): void;
 };
 
 const temporary = ".new";
 
 export function journalFiles(place: string): JournalDisk {
+  const path = (name: string) => join(place, name);
   return {
     place,
     list() {
       mkdirSync(place, { recursive: true, mode: 0o700 });
       return readdirSync(place).filter((name) => !name.endsWith(temporary));
     },
-    read: (name) => readFileSync(join(place, name), "utf8"),
-    write(name, text) {
-      const file = join(place, `${name}${temporary}`);
-      try {
-        writeSynced(file, text);
-      } catch (error) {
-        rmSync(file, { force: true });
-        throw error;
-      }
-      renameSync(file, join(place, name));
-      syncFolder(place);
+    read: (name) => readFileSync(path(name), "utf8"),
+    create(name, line, durable) {
+      writeNew(path(name), line, durable);
+      if (durable) syncFolder(place);
     },
-    remove: (name) => rmSync(join(place, name), { force: true }),
+    append(name, line, durable) {
+      const descriptor = openSync(path(name), "a", 0o600);
+      const { size } = fstatSync(descriptor);
+      try {
+        writeLine(descriptor, line);
+        if (durable) fsyncSync(descriptor);
+      } catch (error) {
+        ftruncateSync(descriptor, size);
+        throw error;
+      } finally {
+        closeSync(descriptor);
+      }
+    },
+    replace(name, line) {
+      writeNew(path(`${name}${temporary}`), line, false);
+      renameSync(path(`${name}${temporary}`), path(name));
+    },
+    remove: (name) => rmSync(path(name), { force: true }),
   };
 }
 
-function writeSynced(file: string, text: string): void {
+function writeNew(file: string, line: string, durable: boolean): void {
   const descriptor = openSync(file, "w", 0o600);
   try {
-    const bytes = Buffer.from(text);
-    for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
-    fsyncSync(descriptor);
+    writeLine(descriptor, line);
+    if (durable) fsyncSync(descriptor);
+  } catch (error) {
+    rmSync(file, { force: true });
+    throw error;
   } finally {
     closeSync(descriptor);
   }
+}
+
+/** A line that was cut off before must not become a part of this one. */
+function writeLine(descriptor: number, line: string): void {
+  const bytes = Buffer.from(`\n${line}\n`);
+  for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at);
 }
 
 function syncFolder(folder: string): void {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
@@ -66,6 +66,29 @@ it("does not run a token again whose file cannot be read", () => {
   expect(journal.settleOrphans("boot-1")).toMatchObject([{ outcome: StepResult_Outcome.FAILED }]);
 });
 
+it("keeps facts and changes until they are acknowledged, and no longer", () => {
+  const before = open();
+  const changes = [{ what: "file /etc/motd", action: "update", diff: "+hello" }];
+  before.start(attempt("t2"));
+  before.finish(
+    create(StepResultSchema, {
+      token: "t2",
+      fence: 1n,
+      outcome: StepResult_Outcome.SUCCEEDED,
+      facts: { port: 80 },
+      changes,
+    }),
+  );
+  const after = open();
+  expect(after.unacknowledged().at(-1)).toMatchObject({ facts: { port: 80 }, changes });
+  after.acknowledge("t2");
+  expect(open().resultOf({ token: "t2", fence: 1n })).toMatchObject({
+    outcome: StepResult_Outcome.SUCCEEDED,
+    changes: [],
+  });
+  expect(open().resultOf({ token: "t2", fence: 1n })?.facts).toBeUndefined();
+});
+
 it("forgets the oldest acknowledged tokens", () => {
   const journal = open();
   for (let index = 0; index < 300; index++) {
@@ -124,11 +147,13 @@ it("answers any assignment of a token that was cancelled before it came", () => 
 it("does not let an attempt start that it cannot write, and keeps an outcome that it cannot", () => {
   const disk: JournalDisk = journalFiles(dir);
   let full = false;
-  const write = (name: string, text: string) => {
-    if (full) throw new Error("ENOSPC: no space left on device, write");
-    disk.write(name, text);
-  };
-  const journal = new Journal({ ...disk, write });
+  const unlessFull =
+    <A extends unknown[]>(write: (...args: A) => void) =>
+    (...args: A) => {
+      if (full) throw new Error("ENOSPC: no space left on device, write");
+      write(...args);
+    };
+  const journal = new Journal({ ...disk, create: unlessFull(disk.create), append: unlessFull(disk.append) });
   journal.start(attempt("t1"));
   full = true;
   expect(() => journal.start(attempt("t2"))).toThrow(
@@ -145,4 +170,15 @@ it("starts nothing when it cannot be read", () => {
   writeFileSync(dir, "a file where the folder should be");
   const journal = open();
   expect(() => journal.start(attempt("t1"))).toThrow(/cannot be read: .*; make room there or mend it/);
+});
+
+it("takes an outcome that was cut off for none, and can write it again", () => {
+  const journal = open();
+  journal.start(attempt("t1"));
+  journal.finish(success("t1"));
+  const file = join(dir, "t1@1.json");
+  writeFileSync(file, readFileSync(file, "utf8").slice(0, -20));
+  const again = open();
+  expect(again.settleOrphans("boot-1")).toMatchObject([{ token: "t1", outcome: StepResult_Outcome.FAILED }]);
+  expect(open().unacknowledged()).toMatchObject([{ token: "t1", outcome: StepResult_Outcome.FAILED }]);
 });

@@ -2,6 +2,7 @@
 // a destructive step happen once. One entry per attempt, which is a token and its fence.
 import { create, fromJson, type JsonValue, toJson } from "@bufbuild/protobuf";
 import { type StepResult, StepResult_Outcome, StepResultSchema } from "../proto/gen/muster/v1/agent_pb.ts";
+import { TaskOutcome } from "../proto/gen/muster/v1/step_pb.ts";
 import type { JournalDisk } from "./journal-files.ts";
 
 type AttemptKey = { token: string; fence: bigint };
@@ -19,6 +20,16 @@ type Entry = StartedAttempt & { order: number; result?: StepResult; acknowledged
 /** An attempt is remembered after its acknowledgement, so that a late second assignment does not run it again. */
 const acknowledgedLimit = 256;
 const suffix = ".json";
+/** Kinds of steps that start the machine anew. */
+const reboots = ["reboot", "restart"];
+
+/** Kinds that change nothing: done twice, they do no harm, and so a crash may forget them. */
+const harmless = ["noop", "waitFor"];
+
+/** Whether the machine goes down after such a result: a task may have found that it need not. */
+export function announcesReboot(kind: string, { outcome, taskOutcome }: StepResult): boolean {
+  return reboots.includes(kind) && outcome === StepResult_Outcome.SUCCEEDED && taskOutcome !== TaskOutcome.OK;
+}
 
 export class Journal {
   readonly #disk: JournalDisk;
@@ -54,7 +65,7 @@ export class Journal {
   /** A reboot that was announced in this very boot and never came; a later attempt takes its place. */
   missedReboot(bootId: string): string | undefined {
     const newest = [...this.#entries.values()].at(-1);
-    const announced = newest?.kind === "reboot" && newest.result?.outcome === StepResult_Outcome.SUCCEEDED;
+    const announced = newest?.result && announcesReboot(newest.kind, newest.result);
     return announced && newest.bootId === bootId ? newest.token : undefined;
   }
 
@@ -80,7 +91,7 @@ export class Journal {
   start(attempt: StartedAttempt): void {
     if (this.#unreadable) throw this.#refusal("read", this.#unreadable);
     const entry = { ...attempt, order: this.#order + 1, acknowledged: false };
-    const failure = this.#write(entry);
+    const failure = this.#write(entry, "create");
     if (failure) throw this.#refusal("written", failure);
     this.#remember(entry);
   }
@@ -89,7 +100,7 @@ export class Journal {
   refuse(attempt: StartedAttempt, result: StepResult): void {
     const entry = { ...attempt, order: this.#order + 1, acknowledged: false, result };
     this.#remember(entry);
-    this.#write(entry);
+    this.#write(entry, "create");
   }
 
   /** False if the outcome is in memory only: a later agent will not know it, and say so. */
@@ -97,15 +108,18 @@ export class Journal {
     const entry = this.#entries.get(fileName(result));
     if (!entry) throw new Error(`attempt ${result.token} has an outcome but was never started`);
     entry.result = result;
-    return this.#write(entry) === undefined;
+    return this.#write(entry, "append") === undefined;
   }
 
   acknowledge(token: string): void {
     for (const entry of this.#entries.values()) {
       if (entry.token !== token || !entry.result || entry.acknowledged) continue;
       entry.acknowledged = true;
-      // If it cannot be written, the next agent says the outcome once more.
-      this.#write(entry);
+      const { facts, changes } = entry.result;
+      // The daemon has them, and they are too much to be kept for hundreds of attempts.
+      entry.result = { ...entry.result, facts: undefined, changes: [] };
+      // If it is lost, or cannot be written, the next agent says the outcome once more.
+      this.#write(entry, facts || changes.length ? "replace" : "note");
     }
     const acknowledged = [...this.#entries.values()].filter((entry) => entry.acknowledged);
     for (const old of acknowledged.slice(0, -acknowledgedLimit)) this.#forget(old);
@@ -139,11 +153,16 @@ export class Journal {
     }
   }
 
-  #write(entry: Entry): Error | undefined {
+  #write(entry: Entry, how: "create" | "append" | "note" | "replace"): Error | undefined {
     const { result, fence, ...rest } = entry;
     const stored = { ...rest, ...(result && { result: toJson(StepResultSchema, result) }) };
+    const name = fileName({ token: entry.token, fence });
+    const line = JSON.stringify(stored);
+    const durable = !harmless.includes(entry.kind);
     try {
-      this.#disk.write(fileName({ token: entry.token, fence }), `${JSON.stringify(stored)}\n`);
+      if (how === "create") this.#disk.create(name, line, durable);
+      else if (how === "replace") this.#disk.replace(name, line);
+      else this.#disk.append(name, line, durable && how === "append");
       return undefined;
     } catch (error) {
       return error instanceof Error ? error : new Error(String(error));
@@ -160,9 +179,16 @@ export class Journal {
 
 function orphanResult(entry: Entry, bootId: string): StepResult {
   const { token, fence, kind } = entry;
-  if (kind === "reboot" && entry.bootId !== bootId) {
+  if (reboots.includes(kind) && entry.bootId !== bootId) {
     const result = "the machine has rebooted";
-    return create(StepResultSchema, { token, fence, outcome: StepResult_Outcome.SUCCEEDED, result });
+    const taskOutcome = kind === "restart" ? TaskOutcome.CHANGED : TaskOutcome.UNSPECIFIED;
+    return create(StepResultSchema, {
+      token,
+      fence,
+      outcome: StepResult_Outcome.SUCCEEDED,
+      result,
+      taskOutcome,
+    });
   }
   const reason = `the agent was restarted while the step ran, so nobody knows how far it came; run the step again`;
   return create(StepResultSchema, { token, fence, outcome: StepResult_Outcome.FAILED, reason, exitCode: -1 });
@@ -178,7 +204,7 @@ function readEntry(disk: JournalDisk, name: string): Entry | undefined {
   if (!encoded) return undefined;
   const attempt = { token: decodeURIComponent(encoded), fence: BigInt(fence) };
   try {
-    const { result, ...rest } = JSON.parse(disk.read(name)) as Entry & { result?: JsonValue };
+    const { result, ...rest } = lastWhole(disk.read(name));
     return {
       ...rest,
       ...attempt,
@@ -187,4 +213,17 @@ function readEntry(disk: JournalDisk, name: string): Entry | undefined {
   } catch {
     return { ...attempt, step: "", kind: "", bootId: "", order: 0, acknowledged: false };
   }
+}
+
+/** The last line may have been cut off. Throws if none is whole. */
+function lastWhole(text: string): Entry & { result?: JsonValue } {
+  const lines = text.split("\n").filter(Boolean);
+  for (const line of lines.toReversed()) {
+    try {
+      return JSON.parse(line);
+    } catch {
+      // The one before it counts.
+    }
+  }
+  throw new Error("no line of it is whole");
 }

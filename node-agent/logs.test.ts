@@ -1,5 +1,6 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { AttemptLog, LogBook } from "./logs.ts";
+import { Outbox } from "./outbox.ts";
 
 /** What a daemon would store: it takes only bytes that it does not have. */
 function drain(log: AttemptLog, stored = ""): string {
@@ -62,4 +63,56 @@ it("forgets a finished log when it is stored, and the oldest ones that never are
   book.ack("t5", 2);
   book.rewind();
   expect(tokens()).toEqual(["t2", "t3", "t4", "t6", "t7", "t8", "t9"]);
+});
+
+describe("a program that prints faster than the daemon takes it", () => {
+  const piece = `${"x".repeat(64 << 10)}\n`;
+  const token = "demo-1/n1/task/1";
+
+  function full() {
+    let now = 0;
+    const timers = new Set<{ atMs: number; work: () => void }>();
+    const outbox = new Outbox({
+      now: () => now,
+      clock: () => now,
+      after(ms, work) {
+        const timer = { atMs: now + ms, work };
+        timers.add(timer);
+        return () => timers.delete(timer);
+      },
+    });
+    const pass = async (ms: number) => {
+      now += ms;
+      for (const timer of timers) if (timer.atMs <= now && timers.delete(timer)) timer.work();
+      await new Promise((resolve) => setImmediate(resolve));
+    };
+    let waiting: Promise<void> | undefined;
+    let count = 0;
+    for (; !waiting; count++) waiting = outbox.output(token, piece);
+    let goesOn = false;
+    void waiting.then(() => {
+      goesOn = true;
+    });
+    return { outbox, pass, count, goesOn: () => goesOn };
+  }
+
+  it("waits for room, and nothing is dropped", async () => {
+    const { outbox, pass, count, goesOn } = full();
+    await pass(59_000);
+    expect(goesOn()).toBe(false);
+    let stored = 0;
+    for (let chunk = outbox.logs.next(); chunk; chunk = outbox.logs.next()) stored += chunk.content.length;
+    outbox.ackLog(token, 1);
+    await pass(1);
+    expect(goesOn()).toBe(true);
+    expect(stored).toBe(count * piece.length);
+  });
+
+  it("goes on after a minute without a daemon, and lines are dropped then", async () => {
+    const { outbox, pass, goesOn } = full();
+    await pass(61_000);
+    expect(goesOn()).toBe(true);
+    for (let more = 0; more < 64; more++) expect(outbox.output(token, piece)).toBeDefined();
+    expect(outbox.logs.next()?.content.toString()).toContain("bytes of this log are lost");
+  });
 });

@@ -36,7 +36,12 @@ export class AttemptLog {
 
   /** Never blocks. What was never sent may be dropped, oldest first; the log then says so. */
   append(line: string): void {
-    const bytes = Buffer.from(`${line}\n`);
+    this.write(`${line}\n`);
+  }
+
+  /** As append(), for whole lines with their ends. */
+  write(text: string): void {
+    const bytes = Buffer.from(text);
     this.#unsent.push(bytes);
     this.#unsentBytes += bytes.length;
     const isFull = () => this.#unsentBytes > this.#unsentLimit || this.#unsent.length > lineLimit;
@@ -45,6 +50,11 @@ export class AttemptLog {
       this.#unsentBytes -= oldest;
       this.#droppedBytes += oldest;
     }
+  }
+
+  /** Whoever can wait should: otherwise something will be dropped before long. */
+  get crowded(): boolean {
+    return this.#unsentBytes > this.#unsentLimit / 2 || this.#unsent.length > lineLimit / 2;
   }
 
   /** The next chunk to send, if there is one and the window has room. */
@@ -161,12 +171,20 @@ export class LogBook {
   }
 
   append(token: string, line: string): void {
+    this.write(token, `${line}\n`);
+  }
+
+  write(token: string, text: string): void {
     let log = this.#logs.get(token);
     if (!log) {
       log = new AttemptLog(token);
       this.#logs.set(token, log);
     }
-    log.append(line);
+    log.write(text);
+  }
+
+  crowded(token: string): boolean {
+    return this.#logs.get(token)?.crowded ?? false;
   }
 
   next(): LogChunk | undefined {

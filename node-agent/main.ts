@@ -12,12 +12,15 @@ import { printLine } from "./console.ts";
 import { startLane } from "./delivery/lane-thread.ts";
 import { enroll } from "./enroll.ts";
 import { fingerprintOf, localAddress, readBootId, readInstalledSystem } from "./facts.ts";
+import { FileCache } from "./file-cache.ts";
+import { remoteFiles } from "./files.ts";
 import { type Credentials, certificateRequest, IdentityStore } from "./identity.ts";
 import { remoteImages } from "./images.ts";
 import { collectInventory } from "./inventory/collect.ts";
 import { Journal } from "./journal.ts";
 import { journalFiles } from "./journal-files.ts";
 import { Outbox } from "./outbox.ts";
+import { graceMs } from "./process-group.ts";
 import { createRunner } from "./runner.ts";
 import { remoteSecrets } from "./secrets.ts";
 import { type Facts, keepSession, type SessionOptions } from "./session.ts";
@@ -46,6 +49,7 @@ async function runAgent(config: AgentConfig, signal: AbortSignal): Promise<"over
     catalogue,
     images: remoteImages(daemon),
     secrets: remoteSecrets(daemon),
+    files: remoteFiles(daemon, new FileCache(config.filesDir)),
     identity: { ...credential, joinBundle: text, imageKey: bundle.imageKey },
     bootId,
     reboot: () => rebootMachine(config.environment, createRunner(printLine)),
@@ -151,7 +155,7 @@ async function main(): Promise<void> {
       printLine(`${name}: the agent ends`);
       stopped.abort();
       // A step that does not let itself be stopped must not keep the agent.
-      void delay(5_000, undefined, { ref: false }).then(() => process.exit(1));
+      void delay(graceMs + 3_000, undefined, { ref: false }).then(() => process.exit(1));
     });
   }
   try {

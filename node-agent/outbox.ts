@@ -10,6 +10,8 @@ import type { Timers } from "./timers.ts";
 export type Outgoing = MessageInitShape<typeof SessionRequestSchema>;
 
 const progressIntervalMs = 250;
+/** How long programs wait for a daemon that takes no logs. After that they go on, and lines may be dropped. */
+const roomPatienceMs = 60_000;
 /** Results that wait to be sent; the oldest beyond it are left to the next hello, which has all of them. */
 const resultLimit = 256;
 
@@ -22,11 +24,15 @@ export class Outbox {
   readonly #timers: Timers;
   #hello: Outgoing | undefined;
   #inventory: Inventory | undefined;
+  #commands: { next(): Outgoing | undefined } | undefined;
   #heartbeatDue = false;
   #results = new Map<string, StepResult>();
   #progress: (StepReport & { token: string }) | undefined;
   #progressSentAt = -progressIntervalMs;
   #wake: (() => void) | undefined;
+  #waiters = new Set<() => void>();
+  /** Since when somebody waits for room without any being made. */
+  #crowdedSince: number | undefined;
 
   constructor(timers: Timers) {
     this.#timers = timers;
@@ -38,9 +44,13 @@ export class Outbox {
     return first.length + this.#results.size + this.logs.size;
   }
 
-  /** A new session begins with its hello, which has all results; the logs start where they were stored. */
-  begin(hello: Outgoing): void {
+  /**
+   * A new session begins with its hello, which has all results; the logs start where they were stored. `commands` has
+   * what the session's own commands say.
+   */
+  begin(hello: Outgoing, commands?: { next(): Outgoing | undefined }): void {
     this.#hello = hello;
+    this.#commands = commands;
     this.#inventory = undefined;
     this.#heartbeatDue = false;
     this.#results.clear();
@@ -65,6 +75,16 @@ export class Outbox {
     this.wake();
   }
 
+  /**
+   * Whole lines with their ends, of a program that can be made to wait: resolves when the log has room again, and is
+   * undefined if it has.
+   */
+  output(token: string, text: string): Promise<void> | undefined {
+    this.logs.write(token, text);
+    this.wake();
+    return this.logs.crowded(token) ? this.#room(token) : undefined;
+  }
+
   /** The latest wins. */
   progress(token: string, report: StepReport): void {
     this.#progress = { token, ...report };
@@ -81,7 +101,31 @@ export class Outbox {
 
   ackLog(token: string, offset: number): void {
     this.logs.ack(token, offset);
+    this.#crowdedSince = undefined;
     this.wake();
+    for (const goOn of this.#waiters) goOn();
+  }
+
+  async #room(token: string): Promise<void> {
+    while (this.logs.crowded(token)) {
+      this.#crowdedSince ??= this.#timers.now();
+      const patienceMs = this.#crowdedSince + roomPatienceMs - this.#timers.now();
+      if (patienceMs <= 0) return;
+      await this.#acknowledged(patienceMs);
+    }
+  }
+
+  /** Returns when the daemon has stored some of a log, or after that time. */
+  #acknowledged(atMostMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        cancel();
+        this.#waiters.delete(done);
+        resolve();
+      };
+      const cancel = this.#timers.after(atMostMs, done);
+      this.#waiters.add(done);
+    });
   }
 
   wake(): void {
@@ -110,6 +154,8 @@ export class Outbox {
     const inventory = this.#inventory;
     this.#inventory = undefined;
     if (inventory) return { message: { case: "inventory", value: inventory } };
+    const command = this.#commands?.next();
+    if (command) return command;
     const chunk = this.logs.next();
     if (chunk) return { message: { case: "log", value: { ...chunk, offset: BigInt(chunk.offset) } } };
     for (const [key, value] of this.#results) {

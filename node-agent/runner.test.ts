@@ -45,6 +45,62 @@ it("says when a program cannot be started", async () => {
   expect(error.message).toContain("no-such-program could not be started: spawn no-such-program ENOENT");
 });
 
+it("gives programs the chance to end by themselves, and then ends what is left of their group", {
+  timeout: 30_000,
+}, async () => {
+  const { lines, run } = logged();
+  const script = `sh -c 'trap "echo tidied; exit" TERM; while :; do sleep 0.1; done' & echo $!; wait`;
+  const controller = new AbortController();
+  const running = failure(run(["sh", "-c", script], { signal: controller.signal }));
+  while (lines.length < 2) await delay(20);
+  await delay(100);
+  controller.abort();
+  expect((await running).message).toContain("was cancelled");
+  expect(lines.at(-1)).toBe("tidied");
+  expect(isAlive(Number(lines[1]))).toBe(false);
+});
+
+it("ends a program that does not listen after five seconds", { timeout: 30_000 }, async () => {
+  const { lines, run } = logged();
+  const stubborn = "trap '' TERM; sh -c \"trap '' TERM; while :; do sleep 0.1; done\" & echo $!; wait";
+  const started = performance.now();
+  await failure(run(["sh", "-c", stubborn], { timeoutMs: 200 }));
+  const tookMs = performance.now() - started;
+  expect(tookMs).toBeGreaterThan(5_000);
+  expect(tookMs).toBeLessThan(9_000);
+  await delay(50);
+  expect(isAlive(Number(lines[1]))).toBe(false);
+});
+
+it("lets a program wait while its output has no room, and loses nothing at its end", async () => {
+  const written: string[] = [];
+  let makeRoom = () => {};
+  const run = createRunner(() => {}, {
+    write(text) {
+      written.push(text);
+      return new Promise((resolve) => {
+        makeRoom = resolve;
+      });
+    },
+    clean: (line) => line,
+    overlap: 0,
+  });
+  const running = run(["seq", "1", "200000"]);
+  await delay(300);
+  expect(written).toHaveLength(1);
+  let isDone = false;
+  void running.then(() => {
+    isDone = true;
+  });
+  // Longer than outputs are read after the program's end.
+  await delay(2_500);
+  while (!isDone) {
+    makeRoom();
+    await delay(1);
+  }
+  expect(written.join("")).toBe(Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join(""));
+});
+
 it("kills the whole group at the timeout", async () => {
   const { lines, run } = logged();
   const error = await failure(run(["sh", "-c", "sleep 60 & echo $!; wait"], { timeoutMs: 300 }));
@@ -78,4 +134,20 @@ it("logs an endless line in pieces", async () => {
   await run(["sh", "-c", "head -c 300000 /dev/zero | tr '\\0' x"]);
   expect(lines.length).toBeGreaterThan(2);
   expect(lines.slice(1).join("")).toBe("x".repeat(300_000));
+});
+
+it("cuts no endless line in the middle of what must not be shown", async () => {
+  let text = "";
+  const clean = (line: string) => line.replaceAll("secret", "[...]");
+  const run = createRunner(() => {}, {
+    write(piece) {
+      text += clean(piece);
+      return undefined;
+    },
+    clean,
+    overlap: 5,
+  });
+  await run(["sh", "-c", "head -c 300000 /dev/zero | sed 's/\\x0/secret/g'"]);
+  expect(text).not.toMatch(/[a-z]/);
+  expect(text.length).toBeGreaterThan(5 * 300_000);
 });

@@ -1,5 +1,7 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { durationFromMs } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { StepResult_Outcome } from "../proto/gen/muster/v1/agent_pb.ts";
 import { Environment } from "../proto/gen/muster/v1/node_pb.ts";
@@ -42,6 +44,34 @@ describe("a session", () => {
     world.daemon.cutSession();
     await eventually(() => expect(world.daemon.hellos).toHaveLength(2));
     expect(world.daemon.hellos[1]).toMatchObject({ running: [], finished: [] });
+  });
+
+  it("runs an operator's command beside steps, and ends it with the session", async () => {
+    await world.startAgent();
+    const { daemon } = world;
+    const timeout = durationFromMs(60_000);
+    const run = (id: string, script: string) =>
+      daemon.say({
+        case: "runCommand",
+        value: { id, argv: ["/bin/sh", "-c", script], timeout, outputLimit: 1000n },
+      });
+    const said = (id: string) =>
+      daemon.received.filter(
+        ({ case: kind, value }) => (kind === "commandOutput" || kind === "commandExit") && value.id === id,
+      );
+    run("c1", "echo up; exit 3");
+    await eventually(() => expect(said("c1")).toHaveLength(2));
+    expect(said("c1")).toMatchObject([
+      { case: "commandOutput", value: { content: Buffer.from("up\n") } },
+      { case: "commandExit", value: { exitCode: 3 } },
+    ]);
+    const marker = join(world.dir, "ended");
+    run("c2", `trap 'echo ended > ${marker}; exit' TERM; echo begun; while :; do sleep 0.1; done`);
+    await eventually(() => expect(said("c2")).toHaveLength(1));
+    daemon.cutSession();
+    await eventually(() => expect(readFileSync(marker, "utf8")).toBe("ended\n"));
+    await eventually(() => expect(daemon.hellos).toHaveLength(2));
+    expect(said("c2")).toHaveLength(1);
   });
 
   it("answers a second assignment with the recorded outcome, without running it again", async () => {
@@ -87,17 +117,24 @@ describe("a session", () => {
     expect(world.daemon.hellos[3]?.finished).toEqual([]);
   });
 
-  it("does not let a flood of log lines hold up results and heartbeats", async () => {
+  it("holds up a program that floods its log, but neither results nor heartbeats, and loses no line", async () => {
     await world.startAgent();
     world.daemon.acknowledges = false;
-    world.daemon.assign("t1", "head -c 12000000 /dev/zero | tr '\\0' 'x' | fold -w 99");
-    await eventually(() =>
-      expect(world.daemon.results).toMatchObject([{ outcome: StepResult_Outcome.SUCCEEDED }]),
-    );
+    world.daemon.assign("t1", "yes | head -c 12000000");
+    const stored = () => world.daemon.logs.get("t1")?.length ?? 0;
+    await eventually(() => expect(stored()).toBeGreaterThanOrEqual(2 << 20));
     const heard = world.daemon.received.length;
     await delay(200);
     expect(world.daemon.received.slice(heard).map((message) => message.case)).toContain("heartbeat");
-    expect(world.daemon.logs.get("t1")?.length).toBeLessThan(4 << 20);
+    expect(stored()).toBeLessThan(4 << 20);
+    expect(world.daemon.results).toEqual([]);
+    world.daemon.acknowledges = true;
+    world.daemon.cutSession();
+    const expected = { outcome: StepResult_Outcome.SUCCEEDED };
+    await eventually(() => expect(world.daemon.results).toMatchObject([expected]));
+    const [command = "", ...lines] = world.daemon.logs.get("t1")?.split("\n") ?? [];
+    expect(command).toContain("yes");
+    expect(lines.join("\n")).toBe("y\n".repeat(6_000_000));
   });
 
   it("goes on trying when it is refused, and says why once", async () => {

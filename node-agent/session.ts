@@ -13,6 +13,7 @@ import type { Connection } from "../proto/rpc/client.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
 import type { Attempts } from "./attempts.ts";
 import { Backoff } from "./backoff.ts";
+import { Commands } from "./commands.ts";
 import type { Print } from "./console.ts";
 import { Lease } from "./lease.ts";
 import type { Outbox, Outgoing } from "./outbox.ts";
@@ -74,10 +75,11 @@ async function runSession(options: SessionOptions, onWelcome: () => void): Promi
   let stopBeats = () => {};
   let silence = `the daemon did not answer the hello in ${welcomeTimeoutMs / 1000} s; connecting again`;
   const lease = new Lease(timers, () => ended.abort());
+  const commands = new Commands(() => outbox.wake());
   try {
     const facts = await options.facts();
     // In one go: an outcome that comes between the hello and the beginning would be in neither.
-    outbox.begin(helloMessage(options, facts));
+    outbox.begin(helloMessage(options, facts), commands);
     lease.begin(welcomeTimeoutMs);
     using connection = options.connect();
     const responses = connection.client(AgentService).session(outbox.stream(signal), { signal });
@@ -94,7 +96,7 @@ async function runSession(options: SessionOptions, onWelcome: () => void): Promi
         greet(welcome, timers, print);
         reportInventory(options);
         onWelcome();
-      } else receive(response, options);
+      } else receive(response, options, commands);
     }
     const failure = lease.over ? silence : "the daemon ended the session; connecting again";
     return { failure, refused: false };
@@ -104,6 +106,7 @@ async function runSession(options: SessionOptions, onWelcome: () => void): Promi
   } finally {
     lease.end();
     stopBeats();
+    commands.end();
     ended.abort();
   }
 }
@@ -134,7 +137,11 @@ function beat(outbox: Outbox, timers: Timers, intervalMs: number): () => void {
   return () => stop();
 }
 
-function receive({ message }: SessionResponse, { attempts, outbox }: SessionOptions): void {
+function receive(
+  { message }: SessionResponse,
+  { attempts, outbox }: SessionOptions,
+  commands: Commands,
+): void {
   switch (message.case) {
     case "assign":
       attempts.assign(message.value);
@@ -147,6 +154,12 @@ function receive({ message }: SessionResponse, { attempts, outbox }: SessionOpti
       break;
     case "logAck":
       outbox.ackLog(message.value.token, Number(message.value.offset));
+      break;
+    case "runCommand":
+      commands.run(message.value);
+      break;
+    case "cancelCommand":
+      commands.cancel(message.value.id);
   }
 }
 

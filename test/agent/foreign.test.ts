@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 afterEach(() => machine.dispose());
 
-function apply(vg = ""): Promise<string> {
+function apply(vg = ""): Promise<unknown> {
   const partitions = [{ name: "os", firstLba: 2048n, lastLba: 204_800n, typeCode: "8300" }];
   const device = "partition/os/0/os";
   const plan = create(DiskPlanSchema, {

@@ -40,7 +40,7 @@ function planWith(volumes: string[]): DiskPlan {
   });
 }
 
-function apply(plan: DiskPlan, deployment: string): Promise<string> {
+function apply(plan: DiskPlan, deployment: string): Promise<unknown> {
   const step = createPartitionStep(machine.options);
   return step(create(PartitionStepSchema, { plan }), machine.context({ step: `${deployment}/n1/partition` }));
 }

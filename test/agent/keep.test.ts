@@ -71,7 +71,7 @@ function keepingPlan(label: string): DiskPlan {
   return plan;
 }
 
-function apply(plan: DiskPlan, deployment: string): Promise<string> {
+function apply(plan: DiskPlan, deployment: string): Promise<unknown> {
   const step = createPartitionStep(machine.options);
   return step(create(PartitionStepSchema, { plan }), machine.context({ step: `${deployment}/n1/partition` }));
 }

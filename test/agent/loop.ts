@@ -4,6 +4,7 @@ import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
+import { noFiles } from "../../node-agent/no-files.ts";
 import { createRunner, type LogSink, type Runner } from "../../node-agent/runner.ts";
 import type { ImageSource, StepContext, StepReport } from "../../node-agent/step.ts";
 import type { StorageOptions } from "../../node-agent/storage/activate.ts";
@@ -16,6 +17,7 @@ import {
   type PlannedPartition,
 } from "../../proto/gen/muster/v1/disk_plan_pb.ts";
 import type { DiskErasure } from "../../proto/gen/muster/v1/erase_pb.ts";
+import { StepInputsSchema } from "../../proto/gen/muster/v1/step_pb.ts";
 
 export type PartitionSketch = Pick<PlannedPartition, "name" | "firstLba" | "lastLba" | "typeCode">;
 
@@ -113,6 +115,11 @@ export function loopContext(run: Runner, log: LogSink): StepContext {
     images: noImages,
     secrets: async (name) => Buffer.from(`the key called ${name}`),
     identity: { node: "n1", joinBundle: "{}", imageKey: "", privateKey: "key\n", certificate: "cert\n" },
+    files: noFiles,
+    check: false,
+    inputs: create(StepInputsSchema),
+    values: {},
+    secretValues: async () => ({}),
   };
 }
 

@@ -37,7 +37,7 @@ function planFor(serial: string): DiskPlan {
   });
 }
 
-function apply(plan: DiskPlan, deployment = "demo-1"): Promise<string> {
+function apply(plan: DiskPlan, deployment = "demo-1"): Promise<unknown> {
   const step = createPartitionStep(machine.options);
   return step(create(PartitionStepSchema, { plan }), machine.context({ step: `${deployment}/n1/partition` }));
 }

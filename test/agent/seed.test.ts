@@ -55,7 +55,7 @@ beforeEach(async () => {
 });
 afterEach(() => machine.dispose());
 
-function apply(): Promise<string> {
+function apply(): Promise<unknown> {
   const action = create(SeedStepSchema, {
     plan,
     systems: [{ imageDigest: digest }],

@@ -114,7 +114,7 @@ function withoutGrub(words: string[][]): Runner {
   };
 }
 
-function bootloader(words: string[][]): Promise<string> {
+function bootloader(words: string[][]): Promise<unknown> {
   const action = create(BootloaderStepSchema, { plan, systems, kernelParameters: ["quiet"] });
   return createBootloaderStep(machine.options)(action, machine.context({ run: withoutGrub(words) }));
 }

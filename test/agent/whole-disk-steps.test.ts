@@ -40,11 +40,11 @@ async function writeImage(): Promise<void> {
   });
 }
 
-function partition(): Promise<string> {
+function partition(): Promise<unknown> {
   return createPartitionStep(machine.options)(create(PartitionStepSchema, { plan }), machine.context());
 }
 
-function seed(rootPartition: number): Promise<string> {
+function seed(rootPartition: number): Promise<unknown> {
   const systems = [{ imageDigest: "ab12", rootPartition }];
   const action = create(SeedStepSchema, { plan, systems, hostname: "node-1", instanceId: "i-1" });
   return createSeedStep(machine.options)(action, machine.context());

@@ -79,7 +79,7 @@ async function writeArrayMember(device: string, serial: string): Promise<void> {
 
 type How = { mode?: EraseMode; skip?: string[]; protectedDisks?: string[] };
 
-function wipe(disks: PlannedDisk[], context = machine.context(), how: How = {}): Promise<string> {
+function wipe(disks: PlannedDisk[], context = machine.context(), how: How = {}): Promise<unknown> {
   return createWipeStep(machine.options)(create(WipeStepSchema, { disks, ...how }), context);
 }
 

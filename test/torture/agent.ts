@@ -12,6 +12,7 @@ import { certificateRequest, IdentityStore } from "../../node-agent/identity.ts"
 import { remoteImages } from "../../node-agent/images.ts";
 import { Journal } from "../../node-agent/journal.ts";
 import { journalFiles } from "../../node-agent/journal-files.ts";
+import { noFiles } from "../../node-agent/no-files.ts";
 import { Outbox } from "../../node-agent/outbox.ts";
 import { keepSession } from "../../node-agent/session.ts";
 import { systemTimers as timers } from "../../node-agent/timers.ts";
@@ -104,6 +105,7 @@ async function run({ root, disk, ledger: ledgerFile, bootId, mac, seed }: AgentO
     catalogue: fakeCatalogue({ ledger, random: new Random(seed), disk, assignOf }),
     images: remoteImages(imageConnection.client(AgentService)),
     secrets: () => () => Promise.reject(new Error("these steps need no secrets")),
+    files: () => noFiles,
     identity: { ...credentials, joinBundle: text, imageKey: bundle.imageKey },
     bootId,
     reboot: async () => process.exit(rebootExitCode),

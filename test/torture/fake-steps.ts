@@ -59,6 +59,18 @@ export function fakeCatalogue(fakes: Fakes): Catalogue {
     shell: step(fakes, async () => {}),
     uploadFile: step(fakes, async () => {}),
     puppet: step(fakes, async () => {}),
+    uploadFiles: step(fakes, async () => {}),
+    sync: step(fakes, async () => {}),
+    copyFiles: step(fakes, async () => {}),
+    template: step(fakes, async () => {}),
+    mergeConfig: step(fakes, async () => {}),
+    package: step(fakes, async () => {}),
+    service: step(fakes, async () => {}),
+    ansible: step(fakes, async () => {}),
+    restart: step(fakes, async () => {}),
+    waitFor: step(fakes, async () => {}),
+    fetch: step(fakes, async () => {}),
+    noop: step(fakes, async () => {}),
   };
 }
 
