@@ -1,17 +1,20 @@
 // What keys do to the world: which question comes first, which call is made, what is said about it after.
-import { Deployment_State, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { Deployment_State, Purpose, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { isLeftOut } from "../proto/plan/skipped-steps.ts";
 import { RpcError } from "../proto/rpc/status.ts";
 import { change } from "./change.ts";
 import type { Operator } from "./client.ts";
 import { clean, plural } from "./format.ts";
 import { type Command, deploymentFor, type Place } from "./keymap.ts";
 import { stepsOf, type World } from "./model.ts";
-import type { Tone } from "./words.ts";
+import { isJoin, type Tone } from "./words.ts";
 
 export type Notice = { text: string; tone: Tone; until?: number };
 
 export type Call =
   | { verb: "approve"; node: string }
+  /** Starts a deployment that only asks what would change. */
+  | { verb: "check"; cluster: string }
   | { verb: "retry"; deployment: string }
   | { verb: "resume"; deployment: string }
   /** No steps: all that could start now. */
@@ -32,6 +35,8 @@ export function actionPrompt(command: Command, { target, world }: Place): Prompt
   switch (command) {
     case "approve":
       return { kind: "now", label: "", text: "", call: { verb: "approve", node: target.name } };
+    case "check":
+      return { kind: "now", label: "", text: "", call: { verb: "check", cluster: target.name } };
     case "retry": {
       const verb = nothingFailed(world, deployment) ? "resume" : "retry";
       return { kind: "now", label: "", text: "", call: { verb, deployment } };
@@ -71,14 +76,38 @@ export async function submit(prompt: Prompt, operator: Operator): Promise<{ noti
       );
       return { notice: { text: `${deployment?.name} started`, tone: "ok" }, open: deployment?.name };
     }
-    const text = prompt.kind === "filter" ? "" : await call(prompt.call, operator);
-    return { notice: { text, tone: "ok" } };
+    if (prompt.kind === "filter") return { notice: { text: "", tone: "ok" } };
+    if (prompt.call.verb === "check") return await startCheck(prompt.call.cluster, operator);
+    return { notice: { text: await call(prompt.call, operator), tone: "ok" } };
   } catch (error) {
     return { notice: failure(error) };
   }
 }
 
-async function call(wanted: Call, { nodes, deployments }: Operator): Promise<string> {
+async function startCheck(
+  cluster: string,
+  { deployments }: Operator,
+): Promise<{ notice: Notice; open?: string }> {
+  const wanted = { cluster, purpose: Purpose.CHECK };
+  const { plan } = await deployments.planCluster(wanted);
+  const work = plan?.steps.filter((step) => !isJoin(step)) ?? [];
+  if (!plan || work.every(isLeftOut)) {
+    const text = `nothing of ${cluster} has changed, or can be looked at; muster deploy ${cluster} --noop says more`;
+    return { notice: { text, tone: "warn" } };
+  }
+  const { deployment } = await change((requestId) =>
+    deployments.startDeployment({ ...wanted, planHash: plan.hash, requestId }),
+  );
+  return {
+    notice: { text: `${deployment?.name} looks at what would change`, tone: "ok" },
+    open: deployment?.name,
+  };
+}
+
+async function call(
+  wanted: Exclude<Call, { verb: "check" }>,
+  { nodes, deployments }: Operator,
+): Promise<string> {
   switch (wanted.verb) {
     case "approve":
       await change((requestId) => nodes.approveNode({ name: wanted.node, requestId }));

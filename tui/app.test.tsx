@@ -1,6 +1,6 @@
 import { render } from "ink";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { Deployment_State, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { Deployment_State, Purpose, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
 import { App } from "./app.tsx";
 import { createOperator } from "./client.ts";
 import { Session } from "./session.ts";
@@ -8,6 +8,7 @@ import { isLive, Store } from "./store.ts";
 import { now, step } from "./testing/fixtures.ts";
 import { FakeOperator, type Overrides } from "./testing/operator.ts";
 import { plan } from "./testing/plan.ts";
+import { taskPlan } from "./testing/tasks.ts";
 import { createTerminal } from "./testing/terminal.ts";
 import { glyphsFor } from "./theme.ts";
 import { sleep, watchFeed } from "./watch.ts";
@@ -212,6 +213,18 @@ describe("keys", () => {
     terminal.type("demo\r");
     await shows("demo-1 started");
     expect(fake.calls).toMatchObject([{ method: "start", request: { cluster: "demo" } }]);
+  });
+
+  it("looks at what would change without asking, and shows it", async () => {
+    const { terminal, fake, shows } = await open({
+      overrides: { deployments: { planCluster: async () => ({ plan: taskPlan }) } },
+    });
+    fake.put({ case: "deployment", value: { ...fake.deployment("demo-1"), state: 3 } });
+    await shows("failed  3 nodes");
+    terminal.type("N");
+    await shows("demo-1 looks at what would change");
+    expect(fake.calls).toMatchObject([{ request: { cluster: "demo", purpose: Purpose.CHECK } }]);
+    expect(await shows("Deployments › demo-1")).toContain("bootstrap");
   });
 
   it("says in the help why a key cannot be used, about the screen below", async () => {

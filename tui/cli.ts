@@ -4,8 +4,11 @@ import packageJson from "../package.json" with { type: "json" };
 import { createOperator, type Operator, openOperator, socketPath } from "./client.ts";
 import type { Verb } from "./commands/connected.ts";
 import { addDeploying } from "./commands/deploying.ts";
+import { addFiles } from "./commands/files.ts";
+import { addGraphs } from "./commands/graphs.ts";
 import { addMachines } from "./commands/machines.ts";
 import { addReading } from "./commands/reading.ts";
+import { addRunning } from "./commands/running.ts";
 import { addSecrets } from "./commands/secrets.ts";
 import { errorLines, exitCode, exitCodeOf } from "./errors.ts";
 import type { Io } from "./io.ts";
@@ -56,8 +59,11 @@ export async function run(args: string[], io: Io, openTui: OpenTui): Promise<num
   });
   addReading(program, connected);
   addDeploying(program, connected);
+  addGraphs(program, connected);
   addMachines(program, connected);
   addSecrets(program, connected);
+  addRunning(program, connected);
+  addFiles(program, connected);
   try {
     await program.parseAsync(args, { from: "user" });
     return code;

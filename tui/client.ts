@@ -5,8 +5,10 @@ import { credentials } from "@grpc/grpc-js";
 import { ClusterService } from "../proto/gen/muster/v1/cluster_pb.ts";
 import { DaemonService } from "../proto/gen/muster/v1/daemon_pb.ts";
 import { DeploymentService } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { FileService } from "../proto/gen/muster/v1/files_pb.ts";
 import { ImageService } from "../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../proto/gen/muster/v1/node_pb.ts";
+import { RunService } from "../proto/gen/muster/v1/run_pb.ts";
 import { SecretService } from "../proto/gen/muster/v1/secret_pb.ts";
 import { WatchService } from "../proto/gen/muster/v1/watch_pb.ts";
 import { Connection, type ServiceClient } from "../proto/rpc/client.ts";
@@ -18,6 +20,8 @@ export type Operator = {
   deployments: ServiceClient<typeof DeploymentService>;
   images: ServiceClient<typeof ImageService>;
   secrets: ServiceClient<typeof SecretService>;
+  files: ServiceClient<typeof FileService>;
+  runs: ServiceClient<typeof RunService>;
   watch: ServiceClient<typeof WatchService>;
   daemon: ServiceClient<typeof DaemonService>;
   socket: string;
@@ -47,6 +51,8 @@ export function createOperator(socket: string): Operator {
     deployments: connection.client(DeploymentService),
     images: connection.client(ImageService),
     secrets: connection.client(SecretService),
+    files: connection.client(FileService),
+    runs: connection.client(RunService),
     watch: connection.client(WatchService),
     daemon: connection.client(DaemonService),
     socket,

@@ -1,4 +1,5 @@
 // What a verb ends with: exit codes, and every error as lines for people, never a stack.
+import { FilterError } from "../proto/filter/filter-error.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
 import { clean } from "./format.ts";
 
@@ -31,7 +32,7 @@ const refusals: number[] = [
 
 export function exitCodeOf(error: unknown): number {
   if (error instanceof UnreachableError) return exitCode.unreachable;
-  if (error instanceof RefusedError) return exitCode.refused;
+  if (error instanceof RefusedError || error instanceof FilterError) return exitCode.refused;
   if (!(error instanceof RpcError)) return exitCode.failed;
   if (error.code === codes.UNAVAILABLE) return exitCode.unreachable;
   return refusals.includes(error.code) ? exitCode.refused : exitCode.failed;
@@ -53,14 +54,15 @@ export function faultLines(error: RpcError): string[] {
   return error.fields.map(({ field, description }) => joined(field, description));
 }
 
-/** Violations of one subject stand together: its name, then what is wrong, with the candidates. */
+/** Violations of one subject stand together: its name, if it is one thing, then what is wrong, with the candidates. */
 function violationLines(error: RpcError): string[] {
   const lines: string[] = [];
   let subject = "";
   for (const violation of error.violations) {
     if (violation.subject !== subject) lines.push(`  ${clean(violation.subject)}`);
     subject = violation.subject;
-    for (const line of violation.description.split("\n")) lines.push(`    ${clean(line)}`);
+    const depth = subject ? "    " : "  ";
+    for (const line of violation.description.split("\n")) lines.push(`${depth}${clean(line)}`);
   }
   return lines;
 }

@@ -1,7 +1,14 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
-import { Deployment_State, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import {
+  Deployment_State,
+  PlanSchema,
+  ProgressSchema,
+  Purpose,
+  Step_State,
+} from "../proto/gen/muster/v1/deployment_pb.ts";
 import { Node_State } from "../proto/gen/muster/v1/node_pb.ts";
+import { TaskOutcome } from "../proto/gen/muster/v1/step_pb.ts";
 import { type WatchResponse, WatchResponseSchema } from "../proto/gen/muster/v1/watch_pb.ts";
 import { codes, RpcError } from "../proto/rpc/status.ts";
 import { Follower } from "./follow.ts";
@@ -54,6 +61,42 @@ describe("follower", () => {
     expect(report(518n)).toHaveLength(1);
   });
 
+  it("says how a task went and how far it is; barriers are not told", () => {
+    const { clock, put, send, snapshot } = start();
+    const run = {
+      ...deployment,
+      plan: create(PlanSchema, {
+        steps: [
+          { id: "n1/web", node: "n1", task: "web", action: { kind: { case: "puppet", value: {} } } },
+          { id: "_/web-done", node: "_", task: "web-done", requires: ["n1/web"] },
+        ],
+      }),
+    };
+    snapshot();
+    put({ case: "deployment", value: run });
+    put({ case: "step", value: step("n1/web", Step_State.RUNNING, { startTime: secondsAgo(10) }) });
+    clock.now += 5000;
+    const report = create(ProgressSchema, { step: "demo-1/n1/web", currentItems: 34, totalItems: 120 });
+    expect(send({ case: "progress", value: report })).toEqual(["12:00:05 n1 web 28% 34/120 resources"]);
+    const over = { startTime: secondsAgo(10), endTime: secondsAgo(7) };
+    const end = (outcome: TaskOutcome, result = "") =>
+      put({ case: "step", value: step("n1/web", Step_State.SUCCEEDED, { ...over, outcome, result }) });
+    expect(end(TaskOutcome.CHANGED, "3 of 120 resources changed")).toEqual([
+      "12:00:05 n1 web changed 3s: 3 of 120 resources changed",
+    ]);
+    expect(end(TaskOutcome.OK)).toEqual(["12:00:05 n1 web ok 3s"]);
+    expect(end(TaskOutcome.SKIPPED, "its condition is false")).toEqual([
+      "12:00:05 n1 web skipped 3s: its condition is false",
+    ]);
+    expect(end(TaskOutcome.IGNORED)).toEqual(["12:00:05 n1 web ignored 3s"]);
+    put({
+      case: "deployment",
+      value: { ...run, purpose: Purpose.CHECK },
+    });
+    expect(end(TaskOutcome.CHANGED)).toEqual(["12:00:05 n1 web would change 3s"]);
+    expect(put({ case: "step", value: step("_/web-done", Step_State.SUCCEEDED, over) })).toEqual([]);
+  });
+
   it("says when a node of the deployment is lost, and when it is back; others are none of its business", () => {
     const { put, snapshot } = start();
     snapshot();
@@ -73,6 +116,24 @@ describe("follower", () => {
     expect(put({ case: "step", value: step("n1/seed", Step_State.RUNNING) })).toEqual([
       "12:00:00 connected again",
       "12:00:00 n1 seed running",
+    ]);
+  });
+
+  it("says once what has failed alike on several nodes, with the details of one", () => {
+    const { follower, put, snapshot } = start();
+    snapshot();
+    for (const node of ["n1", "n2"]) {
+      const value = step(`${node}/image`, Step_State.FAILED, { reason: "no room" });
+      put({ case: "step", value });
+    }
+    const failed = { ...deployment, state: Deployment_State.FAILED, reason: "", endTime: secondsAgo(0) };
+    put({ case: "deployment", value: failed });
+    expect(follower.failed(failed)).toHaveLength(3);
+    const details = new Map([["demo-1/n1/image", ["last line"]]]);
+    expect(follower.summary(failed, details).slice(1, 4)).toEqual([
+      "  image on n1 n2: no room",
+      "    last line",
+      expect.stringMatching(/^ {2}n3\/image: chunk 412/),
     ]);
   });
 

@@ -9,9 +9,22 @@ import {
 import { type Node, Node_State } from "../proto/gen/muster/v1/node_pb.ts";
 import type { WatchResponse } from "../proto/gen/muster/v1/watch_pb.ts";
 import { clean, clock, elapsed, formatProgress } from "./format.ts";
+import { itemNoun } from "./item-noun.ts";
 import { applyResponse, emptyWorld, stepsOf, type World } from "./model.ts";
+import { nodesText } from "./node-names.ts";
+import { indent } from "./text-table.ts";
 import type { FeedItem } from "./watch.ts";
-import { countSteps, countText, deploymentState, hasEnded, isHeld, nodeState, stepState } from "./words.ts";
+import {
+  countSteps,
+  countText,
+  deploymentState,
+  hasEnded,
+  isCheck,
+  isHeld,
+  isJoin,
+  nodeState,
+  stepWord,
+} from "./words.ts";
 
 const progressIntervalMs = 5000;
 
@@ -68,19 +81,33 @@ export class Follower {
     return [];
   }
 
-  /** How it ended: one line, then one for each step that failed, and what can be done. */
-  summary(deployment: Deployment): string[] {
-    const steps = stepsOf(this.#world, deployment);
-    const counts = countSteps(steps);
+  /** The steps that have failed. */
+  failed(deployment: Deployment): Step[] {
+    return stepsOf(this.#world, deployment).filter(({ state }) => state === Step_State.FAILED);
+  }
+
+  /** How it ended: one line, then for each step that failed why, with its `details`, and what can be done. */
+  summary(deployment: Deployment, details?: ReadonlyMap<string, string[]>): string[] {
+    const counts = countSteps(stepsOf(this.#world, deployment));
     const took = elapsed(deployment.startTime, deployment.endTime, this.#now());
     const reason = deployment.reason ? `: ${clean(deployment.reason)}` : "";
     const head = `${deployment.name} ${deploymentState(deployment.state).word} after ${took}`;
-    const failed = steps.filter(({ state }) => state === Step_State.FAILED);
-    const lines = [`${head}, ${countText(counts)}${reason}`];
-    for (const step of failed) lines.push(`  ${step.node}/${step.task}: ${clean(step.reason) || "failed"}`);
+    const failed = this.failed(deployment);
+    const lines = [`${head}, ${countText(counts, deployment)}${reason}`];
+    const alike = Map.groupBy(failed, ({ task, reason }) => `${task}\n${reason}`);
+    for (const group of alike.values()) {
+      lines.push(`  ${failureText(group)}`);
+      lines.push(
+        ...indent(
+          group.flatMap(({ name }) => details?.get(name) ?? []),
+          "    ",
+        ),
+      );
+    }
     const first = failed[0];
     if (first) lines.push(`see why: muster logs ${first.name}`);
-    if (counts.done < counts.total) {
+    // A check that could not look at something is made again as a whole.
+    if (counts.done < counts.total && !isCheck(deployment)) {
       const verb = deployment.state === Deployment_State.STOPPED && !first ? "resume" : "retry";
       lines.push(`continue it: muster ${verb} ${deployment.name}`);
     }
@@ -101,7 +128,7 @@ export class Follower {
     }
     // What has not begun is told when it begins, unless there is a reason why it does not.
     if (isQuiet(step)) return [];
-    const { word } = stepState(step.state);
+    const { word } = stepWord(step, this.#world.deployments.get(this.#name));
     const took = step.state === Step_State.RUNNING ? "" : elapsed(step.startTime, step.endTime, this.#now());
     const attempt = step.attempt > 1 ? `attempt ${step.attempt}` : "";
     const why = clean(step.reason || step.result);
@@ -132,7 +159,8 @@ export class Follower {
     const now = this.#now();
     if (now - (this.#progressAt.get(name) ?? Number.NEGATIVE_INFINITY) < progressIntervalMs) return [];
     this.#progressAt.set(name, now);
-    return [this.#line(`${step.node} ${step.task} ${formatProgress(progress)}`)];
+    const noun = itemNoun(this.#world.deployments.get(this.#name), step);
+    return [this.#line(`${step.node} ${step.task} ${formatProgress(progress, noun)}`)];
   }
 
   #once(key: string, text: string): string[] {
@@ -146,7 +174,17 @@ export class Follower {
   }
 }
 
-function isQuiet({ state, reason }: Step): boolean {
+/** Steps of one task that have failed for the same reason. */
+function failureText(steps: Step[]): string {
+  const [first] = steps;
+  const nodes = nodesText(steps.map(({ node }) => node));
+  const what = steps.length > 1 ? `${first?.task} on ${nodes}` : `${first?.node}/${first?.task}`;
+  return `${what}: ${clean(first?.reason ?? "") || "failed"}`;
+}
+
+function isQuiet(step: Step): boolean {
+  const { state, reason } = step;
+  if (isJoin(step)) return true;
   if (state === Step_State.READY) return reason === "";
   return state === Step_State.PENDING || state === Step_State.SKIPPED || state === Step_State.BLOCKED;
 }

@@ -52,6 +52,15 @@ describe("format", () => {
       "growing the file system",
     );
     expect(formatProgress(create(ProgressSchema, { currentBytes: 2048n }))).toBe("2 KiB");
+    const items = create(ProgressSchema, {
+      currentItems: 34,
+      totalItems: 120,
+      changedItems: 3,
+      activity: "Service[mariadb]",
+    });
+    expect(formatProgress(items, "resources")).toBe("28% 34/120 resources, 3 changed Service[mariadb]");
+    items.failedItems = 1;
+    expect(formatProgress(items)).toBe("28% 34/120, 3 changed, 1 failed Service[mariadb]");
     expect(formatRate(18n << 20n)).toBe("18 MiB/s");
   });
 

@@ -52,10 +52,24 @@ export function percent(current: bigint | number, total: bigint | number): numbe
   return part >= whole ? 100 : Math.min(99, Math.floor((part / whole) * 100));
 }
 
-/** `61% 412 MiB/712 MiB 18 MiB/s eta 14s`, then what it is doing. */
-export function formatProgress(progress: Progress): string {
+/** How far it is, in bytes or in things; a total of 0 if that is not known. */
+export function progressShare(progress: Progress): { current: bigint | number; total: bigint | number } {
+  if (progress.totalItems > 0) return { current: progress.currentItems, total: progress.totalItems };
+  return { current: progress.currentBytes, total: progress.totalBytes };
+}
+
+/** `61% 412 MiB/712 MiB 18 MiB/s eta 14s` or `28% 34/120 resources, 3 changed`, then what it is doing. */
+export function formatProgress(progress: Progress, noun = ""): string {
   const parts: string[] = [];
-  if (progress.totalBytes > 0n) {
+  if (progress.totalItems > 0) {
+    const { current, total } = progressShare(progress);
+    const notes = [
+      [`${current}/${total}`, noun].filter(Boolean).join(" "),
+      progress.changedItems > 0 && `${progress.changedItems} changed`,
+      progress.failedItems > 0 && `${progress.failedItems} failed`,
+    ];
+    parts.push(`${percent(current, total)}%`, notes.filter(Boolean).join(", "));
+  } else if (progress.totalBytes > 0n) {
     parts.push(`${percent(progress.currentBytes, progress.totalBytes)}%`);
     parts.push(`${formatBytes(progress.currentBytes)}/${formatBytes(progress.totalBytes)}`);
   } else if (progress.currentBytes > 0n) {

@@ -35,6 +35,7 @@ export type Command =
   | "follow"
   | "approve"
   | "deploy"
+  | "check"
   | "retry"
   | "go"
   | "stop"
@@ -111,6 +112,7 @@ export const keymap: Binding[] = [
     refusal: approveRefusal,
   },
   { command: "deploy", keys: ["D"], label: "deploy", group: "doing", footer: true, refusal: deployRefusal },
+  { command: "check", keys: ["N"], label: "what would change", group: "doing", refusal: deployRefusal },
   { command: "retry", keys: ["r"], label: "retry", group: "doing", footer: true, refusal: retryRefusal },
   { command: "go", keys: ["c"], label: "go", group: "doing", footer: true, refusal: goRefusal },
   { command: "stop", keys: ["x"], label: "stop", group: "doing", footer: true, refusal: stopRefusal },

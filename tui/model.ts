@@ -130,16 +130,42 @@ function keepProgress(world: World, progress: Progress): void {
   if (!step || step.state === Step_State.RUNNING) world.progress.set(progress.step, progress);
 }
 
-/** The steps of a deployment, in the order of its plan. */
+/** The steps of a deployment, in the order of its plan, without those that it leaves out from the beginning. */
 export function stepsOf(world: World, deployment: Deployment): Step[] {
-  const planned = deployment.plan?.steps.map(({ id }) => world.steps.get(`${deployment.name}/${id}`));
-  if (planned?.length) return planned.filter((step) => step !== undefined);
+  if (deployment.plan?.steps.length) {
+    const names = takenNames(deployment);
+    return names.map((name) => world.steps.get(name)).filter((step) => step !== undefined);
+  }
   return [...world.steps.values()].filter((step) => step.deployment === deployment.name);
+}
+
+// A screen asks many times a second, and of a big cluster for hundreds of thousands of names.
+const takenByDeployment = new WeakMap<Deployment, string[]>();
+
+function takenNames(deployment: Deployment): string[] {
+  const known = takenByDeployment.get(deployment);
+  if (known) return known;
+  const taken = deployment.plan?.steps.filter(({ skippedBecause }) => !skippedBecause) ?? [];
+  const names = taken.map(({ id }) => `${deployment.name}/${id}`);
+  takenByDeployment.set(deployment, names);
+  return names;
+}
+
+/** Of a deployment's steps those that its plan does not leave out from the beginning. */
+export function stepsTaken({ plan }: Deployment, steps: readonly Step[]): Step[] {
+  const left = new Set(plan?.steps.filter(({ skippedBecause }) => skippedBecause).map(({ id }) => id));
+  return steps.filter(({ node, task }) => !left.has(`${node}/${task}`));
 }
 
 /** The newest deployment of a cluster. */
 export function deploymentOf(world: World, cluster: Cluster): Deployment | undefined {
   return world.deployments.get(cluster.deployment);
+}
+
+/** The newest deployment of a node's cluster. */
+export function deploymentOfNode(world: World, node: Node): Deployment | undefined {
+  const cluster = world.clusters.get(node.cluster);
+  return cluster && deploymentOf(world, cluster);
 }
 
 /** The progress of a step while it runs, or where it stood when it ended. */
@@ -149,8 +175,7 @@ export function progressOf(world: World, step: Step): Progress | undefined {
 
 /** The steps of a node in its cluster's newest deployment. */
 export function stepsOfNode(world: World, node: Node): Step[] {
-  const cluster = world.clusters.get(node.cluster);
-  const deployment = cluster && deploymentOf(world, cluster);
+  const deployment = deploymentOfNode(world, node);
   if (!deployment) return [];
   const names = stepNames(deployment).get(node.name) ?? [];
   return names.map((name) => world.steps.get(name)).filter((step) => step !== undefined);

@@ -5,23 +5,23 @@ import { clean, plural } from "./format.ts";
 import { deviceLines, type PlanLine } from "./plan-node.ts";
 import { indent, table } from "./text-table.ts";
 
-/** `keptSince` is as for a single node. */
+/** `stays`: why the disks of a node stay as they are; undefined if they are written. */
 export function fleetLines(
   { nodes }: Plan,
-  keptSince: (node: NodePlan) => string | undefined,
+  stays: (node: NodePlan) => string | undefined,
   width: number,
 ): PlanLine[] {
   const rows = nodes.map((node) => {
-    const kept = keptSince(node);
-    const disks = kept ? `unchanged since ${kept}` : node.disks ? "written" : "not touched";
+    const disks = node.disks ? (stays(node) ?? "written") : "not touched";
     return [node.node, node.role, node.hostname, node.scheme, node.image, disks];
   });
   const images = new Set(
     nodes
       .flatMap((node) => [node, ...node.further])
+      .filter(({ image }) => image)
       .map(({ image, imageDigest }) => `image ${image} sha256 ${imageDigest}`),
   );
-  const written = nodes.filter((node) => node.disks && !keptSince(node));
+  const written = nodes.filter((node) => node.disks && !stays(node));
   return [
     ...titled("Nodes", table(["NODE", "ROLE", "HOST NAME", "SCHEME", "IMAGE", "DISKS"], rows)),
     ...titled("Images", [...images]),

@@ -47,17 +47,17 @@ export function releasedLines(node: NodePlan): PlanLine[] {
   ];
 }
 
-/** `kept` is the deployment since which its disks are as the plan wants them; undefined if they are written. */
-export function nodeLines(node: NodePlan, kept: string | undefined, width: number): PlanLine[] {
+/** `stay` is why its disks stay as they are; undefined if they are written. */
+export function nodeLines(node: NodePlan, stay: string | undefined, width: number): PlanLine[] {
   const plan = node.disks;
-  const facts = `role ${node.role}, host name ${node.hostname}, scheme ${node.scheme}`;
+  const facts = [`role ${node.role}`, `host name ${node.hostname}`, node.scheme && `scheme ${node.scheme}`];
   const lines: PlanLine[] = [
-    { text: `${node.node}  ${facts}`, tone: "heading" },
-    { text: `  image ${node.image} sha256 ${node.imageDigest}` },
+    { text: `${node.node}  ${facts.filter(Boolean).join(", ")}`, tone: "heading" },
+    ...(node.image ? [{ text: `  image ${node.image} sha256 ${node.imageDigest}` }] : []),
     ...node.further.map((one) => ({ text: `  image ${one.image} sha256 ${one.imageDigest}` })),
   ];
   if (!plan) return [...lines, { text: "  no disk is touched" }];
-  if (kept) return [...lines, { text: `  its disks stay as they are: unchanged since ${kept}` }];
+  if (stay) return [...lines, { text: `  its disks stay as they are: ${stay}` }];
   return [
     ...lines,
     ...pictureLines(plan, width),

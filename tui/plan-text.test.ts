@@ -1,7 +1,8 @@
 import { create } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
 import { PlanSchema } from "../proto/gen/muster/v1/deployment_pb.ts";
-import { lossLines, planLines, waves } from "./plan-text.ts";
+import { waves } from "./plan-order.ts";
+import { lossLines, planLines } from "./plan-text.ts";
 import { plan } from "./testing/plan.ts";
 
 describe("plan", () => {

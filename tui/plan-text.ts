@@ -1,11 +1,15 @@
-// A plan as lines: what is destroyed, kept and created on every node, then the order of the graph. Pure.
+// A plan as lines: what is destroyed, kept and created on every node, its tasks, then the order of the graph. Pure.
 import { type NodePlan, type Plan, type PlannedStep, Purpose } from "../proto/gen/muster/v1/deployment_pb.ts";
+import { isLeftOut } from "../proto/plan/skipped-steps.ts";
 import { barLegend } from "../proto/render/disk-text.ts";
 import { lossTable } from "../proto/render/loss-table.ts";
 import { clean, plural } from "./format.ts";
 import { fleetLines } from "./plan-fleet.ts";
 import { diskName, nodeLines, type PlanLine, releasedLines } from "./plan-node.ts";
-import { columns, indent } from "./text-table.ts";
+import { orderLines } from "./plan-order.ts";
+import { leftOutLines, taskLines, termLines } from "./plan-tasks.ts";
+import { indent } from "./text-table.ts";
+import { isJoin } from "./words.ts";
 
 /** Up to this many nodes are shown one by one with their disks drawn; of more there are tables. */
 export const drawnNodes = 4;
@@ -19,31 +23,48 @@ export type PlanView = {
 
 export function planLines(plan: Plan, { width = 80, pictures = false }: PlanView = {}): PlanLine[] {
   const release = plan.purpose === Purpose.RELEASE;
-  const unchanged = plan.steps.filter(isUnchanged).length;
-  const size = `${plural(plan.nodes.length, "node")}, ${plural(plan.steps.length, "step")}`;
-  const what = release
-    ? `Plan to release nodes of cluster ${plan.cluster}`
-    : `Plan for cluster ${plan.cluster}`;
-  const left = unchanged ? `, ${unchanged} of them unchanged` : "";
-  const lines: PlanLine[] = [{ text: `${what}: ${size}${left}` }];
+  const stays = disksStay(plan);
+  const lines: PlanLine[] = [{ text: `${titleOf(plan)}: ${sizeText(plan)}` }];
   if (release) {
     for (const node of plan.nodes) lines.push({ text: "" }, ...releasedLines(node));
+  } else if (plan.nodes.every(({ disks }) => !disks)) {
+    // Its tasks name their nodes.
+    lines.push({ text: "No disk is touched." });
   } else if (pictures || plan.nodes.length <= drawnNodes) {
     if (writtenNodes(plan).length) lines.push({ text: `Disks before and after: ${barLegend}` });
-    for (const node of plan.nodes) lines.push({ text: "" }, ...nodeLines(node, keptSince(plan, node), width));
+    for (const node of plan.nodes) lines.push({ text: "" }, ...nodeLines(node, stays(node), width));
   } else {
-    lines.push(...fleetLines(plan, (node) => keptSince(plan, node), width));
+    lines.push(...fleetLines(plan, stays, width));
   }
   lines.push(...lossTableLines(plan, width));
+  lines.push(...taskLines(plan), ...leftOutLines(plan), ...termLines(plan));
   lines.push({ text: "" }, { text: "Order", tone: "heading" });
   lines.push(...indent(orderLines(plan.steps)).map((text) => ({ text })));
   lines.push({ text: "" }, { text: `Plan hash ${plan.hash}` });
   return lines;
 }
 
+function titleOf({ cluster, purpose, graph }: Plan): string {
+  if (purpose === Purpose.RELEASE) return `Plan to release nodes of cluster ${cluster}`;
+  const which = graph && graph !== "default" ? ` of graph ${graph}` : "";
+  if (purpose === Purpose.CHECK)
+    return `Plan of a check${which} of cluster ${cluster}, which changes nothing`;
+  return `Plan${which} for cluster ${cluster}`;
+}
+
+/** "3 nodes, 21 steps, 4 of them unchanged, 12 left out"; barriers are no steps. */
+export function sizeText({ nodes, steps }: Plan): string {
+  const work = steps.filter((step) => !isJoin(step));
+  const unchanged = work.filter(isUnchanged).length;
+  const left = work.filter(({ skippedBecause }) => skippedBecause).length;
+  const notes = [unchanged && `${unchanged} of them unchanged`, left && `${left} left out`];
+  return [plural(nodes.length, "node"), plural(work.length, "step"), ...notes.filter(Boolean)].join(", ");
+}
+
 /** The nodes whose disks are written. */
 export function writtenNodes(plan: Plan): NodePlan[] {
-  return plan.nodes.filter((node) => node.disks && keptSince(plan, node) === undefined);
+  const stays = disksStay(plan);
+  return plan.nodes.filter((node) => node.disks && stays(node) === undefined);
 }
 
 /** What is destroyed where, at a glance; of a single node it has been said. */
@@ -64,65 +85,23 @@ export function isUnchanged({ unchangedSince }: PlannedStep): boolean {
   return unchangedSince !== "";
 }
 
-/** The deployment since which the disks of a node are as the plan wants them; undefined if they are wiped. */
-function keptSince({ steps }: Plan, { node }: NodePlan): string | undefined {
-  const wiping = steps.filter(
-    (step) => step.node === node && (step.task === "partition" || step.task === "wipe"),
+/** Why the disks of a node stay as they are; undefined if they are wiped. */
+function disksStay({ steps }: Plan): (node: NodePlan) => string | undefined {
+  const wiping = Map.groupBy(
+    steps.filter(({ task }) => task === "partition" || task === "wipe"),
+    ({ node }) => node,
   );
-  return wiping.length > 0 && wiping.every(isUnchanged) ? wiping[0]?.unchangedSince : undefined;
-}
-
-/** Steps in waves: all steps of a wave can run once the waves before have succeeded. */
-export function waves(steps: readonly PlannedStep[]): PlannedStep[][] {
-  const level = new Map<string, number>();
-  const result: PlannedStep[][] = [];
-  // The plan lists steps in an order in which they can run, so what a step requires is already known.
-  for (const step of steps) {
-    const wave = Math.max(0, ...step.requires.map((id) => (level.get(id) ?? -1) + 1));
-    level.set(step.id, wave);
-    const members = result[wave] ?? [];
-    members.push(step);
-    result[wave] = members;
-  }
-  return result;
-}
-
-/** So many names of nodes or steps are listed; more are counted. */
-const listedNames = 8;
-
-/** One line per wave and task: its nodes, and what they wait for; a node's own tasks without its name. */
-function orderLines(steps: readonly PlannedStep[]): string[] {
-  const rows: string[][] = [];
-  for (const [wave, members] of waves(steps).entries()) {
-    const groups = Map.groupBy(members, (step) => [step.task, requirements(step), noteOf(step)].join("\n"));
-    for (const [key, group] of groups) {
-      const [task = "", after = "", note = ""] = key.split("\n");
-      const nodes =
-        group.length > listedNames ? plural(group.length, "node") : group.map(({ node }) => node).join(" ");
-      rows.push([`${wave + 1}.`, task, nodes, after && `after ${after}`, note]);
-    }
-  }
-  return columns(rows);
-}
-
-function noteOf(step: PlannedStep): string {
-  if (isUnchanged(step)) return `unchanged since ${step.unchangedSince}`;
-  return step.hold ? "held: waits for a go" : "";
-}
-
-function requirements({ node, requires }: PlannedStep): string {
-  const own = requires.filter((id) => id.startsWith(`${node}/`)).map((id) => id.slice(node.length + 1));
-  const others = requires.filter((id) => !id.startsWith(`${node}/`));
-  if (others.length <= listedNames) return [...own, ...others].join(", ");
-  const tasks = Map.groupBy(others, (id) => id.slice(id.indexOf("/") + 1));
-  const counted = [...tasks].map(([task, ids]) => `${task} of ${plural(ids.length, "node")}`);
-  return [...own, ...counted].join(", ");
+  return ({ node }) => {
+    const [first, ...others] = wiping.get(node) ?? [];
+    if (!first) return "no step of this plan writes them";
+    if (![first, ...others].every(isLeftOut)) return undefined;
+    return first.skippedBecause || `unchanged since ${first.unchangedSince}`;
+  };
 }
 
 /** The question before a deployment in short: every disk that is lost. */
 export function lossLines(plan: Plan): string[] {
-  const wiped = plan.nodes.filter((node) => keptSince(plan, node) === undefined);
-  return wiped.flatMap((node) =>
+  return writtenNodes(plan).flatMap((node) =>
     (node.disks?.disks ?? []).map((disk) => {
       const losses = disk.destroys.map(clean).join("; ") || "nothing, it is empty";
       return `${node.node}: ${diskName(disk)}: loses ${losses.replace(/^nothing found$/, "nothing that was found on it")}`;

@@ -1,5 +1,7 @@
 // The screens' session: takes keys, holds where the operator is, and carries out what the keys ask for.
 // Knows no React; the app draws what frame() makes of its state.
+
+import { isLeftOut } from "../proto/plan/skipped-steps.ts";
 import { actionPrompt, failure, type Notice, type Prompt, submit } from "./actions.ts";
 import type { Operator } from "./client.ts";
 import { clean } from "./format.ts";
@@ -7,10 +9,10 @@ import { buildFrame, type Frame, type SessionState, type Size } from "./frame.ts
 import { bindingOf, type Command, type Place, type ScreenName } from "./keymap.ts";
 import { LogTail } from "./log-tail.ts";
 import { destination, logOf } from "./navigate.ts";
-import { isUnchanged } from "./plan-text.ts";
 import type { Snapshot } from "./store.ts";
 import type { Glyphs } from "./theme.ts";
 import { move, newView, type View } from "./view.ts";
+import { isJoin } from "./words.ts";
 
 export type SessionOptions = {
   operator: Operator;
@@ -172,7 +174,7 @@ export class Session {
     try {
       const { plan } = await this.#options.operator.deployments.planCluster({ cluster: prompt.cluster });
       if (!plan) return;
-      if (plan.steps.length && plan.steps.every(isUnchanged)) {
+      if (plan.steps.length && plan.steps.every((step) => isLeftOut(step) || isJoin(step))) {
         const all = `muster deploy ${prompt.cluster} --all`;
         this.#refuse(`nothing has changed in ${prompt.cluster}; ${all} does everything anew`);
         return;

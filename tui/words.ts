@@ -1,5 +1,11 @@
 // The words and tones of every state: one place, so that the CLI and the screens say the same.
-import { Deployment_State, type Step, Step_State } from "../proto/gen/muster/v1/deployment_pb.ts";
+import {
+  type Deployment,
+  Deployment_State,
+  Purpose,
+  type Step,
+  Step_State,
+} from "../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageKind } from "../proto/gen/muster/v1/image_pb.ts";
 import {
   BootTarget,
@@ -8,6 +14,7 @@ import {
   Node_State,
   PowerState,
 } from "../proto/gen/muster/v1/node_pb.ts";
+import { TaskOutcome } from "../proto/gen/muster/v1/step_pb.ts";
 import { Event_Severity } from "../proto/gen/muster/v1/watch_pb.ts";
 
 /** What a state means to the operator; the theme gives each a colour and a glyph. */
@@ -60,6 +67,14 @@ const severities: Record<Event_Severity, Word> = {
   [Event_Severity.ERROR]: { word: "error", tone: "fail" },
 };
 
+const outcomes: Record<TaskOutcome, Word | undefined> = {
+  [TaskOutcome.UNSPECIFIED]: undefined,
+  [TaskOutcome.CHANGED]: { word: "changed", tone: "ok" },
+  [TaskOutcome.OK]: { word: "ok", tone: "ok" },
+  [TaskOutcome.SKIPPED]: { word: "skipped", tone: "dim" },
+  [TaskOutcome.IGNORED]: { word: "ignored", tone: "warn" },
+};
+
 // A newer daemon may send a number that this table has not got.
 const unknown: Word = { word: "unknown", tone: "warn" };
 
@@ -67,6 +82,34 @@ export const nodeState = (state: Node_State): Word => nodeStates[state] ?? unkno
 export const stepState = (state: Step_State): Word => stepStates[state] ?? unknown;
 export const deploymentState = (state: Deployment_State): Word => deploymentStates[state] ?? unknown;
 export const severity = (value: Event_Severity): Word => severities[value] ?? unknown;
+
+/** How a step or attempt stands: by its outcome if it has one, which says more than that it succeeded. */
+export function stepWord(
+  { state, outcome }: { state: Step_State; outcome: TaskOutcome },
+  run?: { purpose: Purpose },
+): Word {
+  if (state !== Step_State.SUCCEEDED) return stepState(state);
+  if (outcome === TaskOutcome.CHANGED && isCheck(run)) return { word: "would change", tone: "accent" };
+  return outcomes[outcome] ?? stepState(state);
+}
+
+/** It only asks what would change. */
+export function isCheck(run: { purpose: Purpose } | undefined): boolean {
+  return run?.purpose === Purpose.CHECK;
+}
+
+/** What a deployment is, if it is not the usual: "check of graph verify", "release". */
+export function runText({ purpose, graph }: Deployment): string {
+  const own = graph && graph !== "default" ? `graph ${graph}` : "";
+  if (purpose === Purpose.RELEASE) return "release";
+  if (purpose === Purpose.CHECK) return own ? `check of ${own}` : "check";
+  return own;
+}
+
+/** A point at which steps of several nodes come together: it is on no node, and nobody waits for its work. */
+export function isJoin({ node }: { node: string }): boolean {
+  return node === "_";
+}
 
 export function powerWord(power: PowerState): string {
   if (power === PowerState.ON) return "on";
@@ -139,14 +182,31 @@ type StepCounts = {
   cancelled: number;
   blocked: number;
   held: number;
+  /** Of those that are done: what has changed something, and failures that are no matter. */
+  changed: number;
+  ignored: number;
 };
 
-/** Counts of the steps of one deployment, for a header or a summary. */
+/** Counts of the steps of one deployment, for a header or a summary. Joins are no work, and are not counted. */
 export function countSteps(steps: Iterable<Step>): StepCounts {
-  const counts = { total: 0, pending: 0, running: 0, done: 0, failed: 0, cancelled: 0, blocked: 0, held: 0 };
+  const counts: StepCounts = {
+    total: 0,
+    pending: 0,
+    running: 0,
+    done: 0,
+    failed: 0,
+    cancelled: 0,
+    blocked: 0,
+    held: 0,
+    changed: 0,
+    ignored: 0,
+  };
   for (const step of steps) {
+    if (isJoin(step)) continue;
     counts.total++;
     if (isHeld(step)) counts.held++;
+    if (step.outcome === TaskOutcome.CHANGED) counts.changed++;
+    if (step.outcome === TaskOutcome.IGNORED) counts.ignored++;
     counts[counted[step.state] ?? "failed"]++;
   }
   return counts;
@@ -165,9 +225,12 @@ const counted: Record<Step_State, keyof StepCounts> = {
   [Step_State.BLOCKED]: "blocked",
 };
 
-/** "6 of 21 steps done, 1 failed, 4 blocked". */
-export function countText({ done, total, failed, cancelled, blocked, held }: StepCounts): string {
+/** "6 of 21 steps done, 2 changed, 1 failed, 4 blocked". */
+export function countText(counts: StepCounts, run?: Deployment): string {
+  const { done, total, failed, cancelled, blocked, held, changed, ignored } = counts;
   const parts = [`${done} of ${total} ${total === 1 ? "step" : "steps"} done`];
+  if (changed) parts.push(`${changed} ${isCheck(run) ? "would change" : "changed"}`);
+  if (ignored) parts.push(`${ignored} ignored`);
   if (failed) parts.push(`${failed} failed`);
   if (cancelled) parts.push(`${cancelled} cancelled`);
   if (blocked) parts.push(`${blocked} blocked`);

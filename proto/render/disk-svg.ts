@@ -4,6 +4,7 @@ import { formatBytes } from "./bytes.ts";
 import { clean } from "./clean.ts";
 import { type DiskPicture, type Fate, pictureOf, type Segment } from "./disk-segments.ts";
 import type { NodeDisks } from "./loss-table.ts";
+import { escapeXml, round } from "./xml.ts";
 
 const width = 960;
 const left = 70;
@@ -98,14 +99,4 @@ function drawLegend(top: number): string[] {
 
 function text(x: number, y: number, words: string, colour: string, more = ""): string {
   return `<text x="${round(x)}" y="${y}" fill="${colour}"${more && ` ${more}`}>${escapeXml(words)}</text>`;
-}
-
-function round(value: number): string {
-  return String(Math.round(value * 10) / 10);
-}
-
-const entities: Record<string, string> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
-
-function escapeXml(words: string): string {
-  return words.replace(/[&<>"]/g, (sign) => entities[sign] ?? sign);
 }

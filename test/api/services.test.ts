@@ -73,7 +73,7 @@ describe("reflection", () => {
       .serverReflectionInfo(requests()))
       answers.push(messageResponse);
     const [services, byMethod, byName, unknown] = answers;
-    expect(services?.case === "listServicesResponse" && services.value.service).toHaveLength(9);
+    expect(services?.case === "listServicesResponse" && services.value.service).toHaveLength(11);
     for (const answer of [byMethod, byName]) {
       const files = answer?.case === "fileDescriptorResponse" ? answer.value.fileDescriptorProto : [];
       expect(files.length).toBeGreaterThan(3);

@@ -1,5 +1,6 @@
 // Verbs on manifests, deployments and the state as a whole.
 import { Argument, type Command, Option } from "commander";
+import { expandNodes } from "../../proto/filter/node-list.ts";
 import { drawnNodes } from "../plan-text.ts";
 import { apply } from "../verbs/apply.ts";
 import { backup } from "../verbs/backup.ts";
@@ -7,7 +8,7 @@ import { type Deletable, deletable, remove } from "../verbs/delete.ts";
 import { deploy, plan, release } from "../verbs/deploy.ts";
 import { go, hold, resume, retry, stop } from "../verbs/steer.ts";
 import { wait } from "../verbs/wait.ts";
-import { type Connected, json } from "./connected.ts";
+import { type Connected, json, selector } from "./connected.ts";
 
 const deployment = "a deployment, or a cluster for its newest";
 const stepNames = "NODE/TASK, or TASK for that of every node";
@@ -17,13 +18,13 @@ export function addDeploying(program: Command, connected: Connected): void {
   addSteering(program, connected);
   program
     .command("apply")
-    .description("check manifests and store them, all or nothing")
+    .description("check manifests and store them, with the files beside them that tasks name, all or nothing")
     .requiredOption("-f, --file <path...>", "files, or directories of *.yaml files")
     .option("--dry-run", "check and say what would change, store nothing")
     .action((options) => connected((operator, io) => apply(operator, io, options.file, options)));
   program
     .command("delete")
-    .description("forget a node, cluster, image, role, scheme, task or mirror; asks first")
+    .description("forget a node, cluster, image, role, scheme, task, graph or mirror; asks first")
     .addArgument(new Argument("<kind>").choices(deletable))
     .argument("<name>")
     .option("--yes", "delete it without being asked")
@@ -39,11 +40,11 @@ export function addDeploying(program: Command, connected: Connected): void {
 }
 
 function addStarting(program: Command, connected: Connected): void {
-  program
+  const planning = program
     .command("plan")
     .description("what a deployment would destroy and create on every node, and in which order")
-    .argument("<cluster>")
-    .option("--all", "everything anew, not only what has changed")
+    .argument("<cluster>");
+  selecting(planning)
     .option(
       "--pictures",
       `draw every node's disks; without it those of up to ${drawnNodes} nodes, and tables of more`,
@@ -74,11 +75,14 @@ function addStarting(program: Command, connected: Connected): void {
       .option("--hold <step>", `a step that waits for \`muster go\`: ${stepNames}`, collect)
       .option("--wait", "follow until it has ended", true)
       .option("--no-wait", "return when it has started");
-  starting(
-    "deploy",
-    "deploy what has changed of a cluster: shows what is destroyed, asks, follows to the end",
+  selecting(
+    starting(
+      "deploy",
+      "deploy what has changed of a cluster: shows what is destroyed, asks, follows to the end",
+    ),
   )
-    .option("--all", "everything anew, not only what has changed")
+    .addOption(new Option("-o, --output <format>", "with --noop: the changes as JSON").choices(["json"]))
+    .addOption(json())
     .action((cluster: string, options) =>
       connected((operator, io) => deploy(operator, io, cluster, options)),
     );
@@ -86,7 +90,10 @@ function addStarting(program: Command, connected: Connected): void {
     "release",
     "wipe nodes of a cluster and set them free: shows which disks, asks, follows to the end",
   )
-    .argument("[node...]", "all that are deployed with the cluster if none is named")
+    .argument(
+      "[node...]",
+      "names, and lists such as n[1-3]; all that are deployed with the cluster if none is named",
+    )
     .addOption(
       new Option("--erase <mode>", "every sector, or metadata only; as the cluster says if absent").choices([
         "metadata",
@@ -95,8 +102,22 @@ function addStarting(program: Command, connected: Connected): void {
     )
     .option("--skip <id>", "leave this disk as it is, by serial or wwn; may be repeated", collect)
     .action((cluster: string, nodes: string[], options) =>
-      connected((operator, io) => release(operator, io, cluster, nodes, options)),
+      connected((operator, io) => release(operator, io, cluster, nodes.flatMap(expandNodes), options)),
     );
+}
+
+/** Which part of a cluster. */
+function selecting(command: Command): Command {
+  return command
+    .option("--all", "everything anew, not only what has changed")
+    .option("--graph <names>", "this graph, or several one after the other; `default` if absent", collect)
+    .option("--tasks <names>", "only these tasks: names, groups or /REGULAR EXPRESSION/", collect)
+    .option("--nodes <names>", "only on these nodes, such as n1,n[4-7]", collect)
+    .addOption(selector().conflicts("nodes"))
+    .option("--from <task>", "only from this task on, in the order of the plan")
+    .option("--until <task>", "only up to this task, in the order of the plan")
+    .option("--failed", "only what failed, or was not reached, in the newest deployment")
+    .option("--noop", "change nothing: only say what config tasks would change on installed nodes");
 }
 
 function addSteering(program: Command, connected: Connected): void {

@@ -4,6 +4,7 @@ import { maintenance, protect, retire, type Switch, switches } from "../verbs/fl
 import { approve, type PowerVerb, power, powerVerbs } from "../verbs/nodes.ts";
 import type { Connected } from "./connected.ts";
 
+const nodes = "a node, a list such as n[1-20], or a filter such as 'label.rack = r1'";
 const switchArgument = () => new Argument("<to>").choices(switches);
 
 export function addMachines(program: Command, connected: Connected): void {
@@ -18,14 +19,14 @@ export function addMachines(program: Command, connected: Connected): void {
     );
   program
     .command("power")
-    .description("switch a node on or off, or say which it is")
+    .description("switch nodes on or off, or say which they are")
     .addArgument(new Argument("<action>").choices(powerVerbs))
-    .argument("<node>")
+    .argument("<nodes>", nodes)
     .action((verb: PowerVerb, name: string) => connected((operator, io) => power(operator, io, verb, name)));
   program
     .command("maintenance")
-    .description("start no step on a node, and take its silence for no failure")
-    .argument("<node>")
+    .description("start no step on nodes, and take their silence for no failure")
+    .argument("<nodes>", nodes)
     .addArgument(switchArgument())
     .argument("[reason...]", "for those who wonder")
     .action((name: string, to: Switch, reason: string[]) =>
@@ -33,14 +34,14 @@ export function addMachines(program: Command, connected: Connected): void {
     );
   program
     .command("protect")
-    .description("plan nothing for a node that destroys data")
-    .argument("<node>")
+    .description("plan nothing for nodes that destroys data")
+    .argument("<nodes>", nodes)
     .addArgument(switchArgument())
     .action((name: string, to: Switch) => connected((operator, io) => protect(operator, io, name, to)));
   program
     .command("retire")
-    .description("a node on its way out may be released, but not provisioned again")
-    .argument("<node>")
+    .description("nodes on their way out may be released, but not provisioned again")
+    .argument("<nodes>", nodes)
     .addArgument(switchArgument())
     .action((name: string, to: Switch) => connected((operator, io) => retire(operator, io, name, to)));
 }

@@ -6,7 +6,7 @@ import { events } from "../verbs/events.ts";
 import { get, type Kind, kinds } from "../verbs/get.ts";
 import { history } from "../verbs/history.ts";
 import { logs } from "../verbs/logs.ts";
-import { type Connected, json, output } from "./connected.ts";
+import { type Connected, json, output, selector } from "./connected.ts";
 
 const kindArgument = () =>
   new Argument("<kind>", kinds.join(", "))
@@ -22,8 +22,9 @@ export function addReading(program: Command, connected: Connected): void {
     .command("get")
     .description("list what there is, or show one")
     .addArgument(kindArgument())
-    .argument("[name]")
+    .argument("[name]", "of one; for steps, whose: DEPLOYMENT, or CLUSTER for its newest")
     .option("--filter <filter>", "such as 'state = READY AND cluster = demo', or a word")
+    .addOption(selector())
     .addOption(output())
     .addOption(json())
     .action((kind: string, name: string | undefined, options) =>
@@ -33,7 +34,7 @@ export function addReading(program: Command, connected: Connected): void {
     .command("describe")
     .description("everything about one thing")
     .addArgument(kindArgument())
-    .argument("<name>")
+    .argument("<name>", "of a step: DEPLOYMENT/NODE/TASK, or CLUSTER/NODE/TASK for the newest")
     .action((kind: string, name: string) =>
       connected((operator, io) => describe(operator, io, plural(kind), name)),
     );

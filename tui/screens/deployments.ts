@@ -1,7 +1,7 @@
 // The table of deployments, newest first.
 import { clock, elapsed, timeMs } from "../format.ts";
 import { stepsOf } from "../model.ts";
-import { countSteps, deploymentState } from "../words.ts";
+import { countSteps, deploymentState, runText } from "../words.ts";
 import { line, type Row, type Scene, type Screen, tableLines, toned } from "./lines.ts";
 
 export function deploymentsScreen(scene: Scene): Screen {
@@ -14,7 +14,7 @@ export function deploymentsScreen(scene: Scene): Screen {
     const start = timeMs(deployment.startTime);
     return {
       cells: [
-        deployment.name,
+        [deployment.name, runText(deployment)].filter(Boolean).join(" "),
         toned(scene.glyphs, word, tone),
         `${done}/${total}`,
         start === undefined ? "" : clock(start),

@@ -1,12 +1,13 @@
 // One node: where it stands, its chain of steps, its installed system, its hardware and disks.
-
-import type { Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import type { Deployment, Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
+import { actionText } from "../action-text.ts";
 import { elapsed, formatAge, formatProgress, timeMs } from "../format.ts";
-import { progressOf, stepsOfNode } from "../model.ts";
+import { itemNoun } from "../item-noun.ts";
+import { deploymentOfNode, progressOf, stepsOfNode } from "../model.ts";
 import { diskLines, hardwareLines } from "../verbs/describe.ts";
-import { environmentWord, flagText, isHeld, nodeState, powerWord, stepState } from "../words.ts";
+import { environmentWord, flagText, isHeld, nodeState, powerWord, stepWord } from "../words.ts";
 import {
   blank,
   type Line,
@@ -27,7 +28,11 @@ export function nodeScreen(scene: Scene, name: string): Screen {
   const steps = stepsOfNode(scene.world, node);
   const body = [...stateLines(scene, node)];
   if (steps.length)
-    body.push(rule(scene, "Steps"), ...stepLines(scene, steps), ...hintLines(scene, node, steps));
+    body.push(
+      rule(scene, "Steps"),
+      ...stepLines(scene, deploymentOfNode(scene.world, node), steps),
+      ...hintLines(scene, node, steps),
+    );
   body.push(...installedLines(scene, node), ...inventoryLines(scene, node));
   return { title, head: [], body };
 }
@@ -60,13 +65,13 @@ function stateLines(scene: Scene, node: Node): Line[] {
   return [...lines, blank];
 }
 
-function stepLines(scene: Scene, steps: Step[]): Line[] {
+function stepLines(scene: Scene, deployment: Deployment | undefined, steps: Step[]): Line[] {
   const rows = steps.map((step): Row => {
-    const { word, tone } = stepState(step.state);
+    const { word, tone } = stepWord(step, deployment);
     const progress = step.state === Step_State.RUNNING && progressOf(scene.world, step);
     const attempt = step.attempt > 1 ? `attempt ${step.attempt}` : "";
     const note = isHeld(step) ? "held: c lets it go" : step.reason || step.result;
-    const what = progress ? formatProgress(progress) : note;
+    const what = progress ? formatProgress(progress, itemNoun(deployment, step)) : note;
     const took = elapsed(step.startTime, step.endTime, scene.now);
     return {
       cells: [step.task, toned(scene.glyphs, word, tone), took, attempt, what],
@@ -86,12 +91,16 @@ function stepLines(scene: Scene, steps: Step[]): Line[] {
   ).body;
 }
 
-/** The whole reason of the first failed step, wrapped, and the keys that help. */
+/** The whole reason of the first failed step, wrapped, what it does, and the keys that help. */
 function hintLines(scene: Scene, node: Node, steps: Step[]): Line[] {
   const failed = steps.find(({ state }) => state === Step_State.FAILED);
   if (!failed) return [blank];
+  const planned = deploymentOfNode(scene.world, node)?.plan?.steps ?? [];
+  const action = planned.find(({ id }) => id === `${failed.node}/${failed.task}`)?.action;
+  const command = actionText(action);
   const text = `${failed.task} on ${node.name}: ${failed.reason || "failed"}`;
   const wrapped = wrap(text, scene.width - 4).map((part) => line(part, "fail"));
+  if (command) wrapped.push(line(command));
   return [...wrapped, line("l shows its log, r tries the failed steps again", "dim"), blank];
 }
 

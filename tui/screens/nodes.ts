@@ -1,6 +1,6 @@
 // The table of nodes.
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
-import { elapsed, formatAge, percent, timeMs } from "../format.ts";
+import { elapsed, formatAge, percent, progressShare, timeMs } from "../format.ts";
 import { currentStep, progressOf } from "../model.ts";
 import { faultText, flagText, nodeState, stepState } from "../words.ts";
 import { line, type Row, type Scene, type Screen, tableLines, toned } from "./lines.ts";
@@ -46,6 +46,7 @@ function doing(scene: Scene, node: Node): string {
   const step = currentStep(scene.world, node);
   if (!step) return "";
   const progress = progressOf(scene.world, step);
-  const share = progress?.totalBytes ? ` ${percent(progress.currentBytes, progress.totalBytes)}%` : "";
+  const { current, total } = progress ? progressShare(progress) : { current: 0, total: 0 };
+  const share = total ? ` ${percent(current, total)}%` : "";
   return `${step.task} ${stepState(step.state).word}${share} ${elapsed(step.startTime, undefined, scene.now)}`;
 }

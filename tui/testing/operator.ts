@@ -12,8 +12,10 @@ import {
   type Progress,
   type Step,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { FileService } from "../../proto/gen/muster/v1/files_pb.ts";
 import { ImageService } from "../../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../../proto/gen/muster/v1/node_pb.ts";
+import { RunService } from "../../proto/gen/muster/v1/run_pb.ts";
 import { SecretService } from "../../proto/gen/muster/v1/secret_pb.ts";
 import {
   type Resource,
@@ -25,6 +27,7 @@ import { MessageQueue } from "../../proto/rpc/queue.ts";
 import { type Handlers, serve } from "../../proto/rpc/server.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
 import { applyResponse, emptyWorld, type World } from "../model.ts";
+import { fakeFiles } from "./files.ts";
 import * as fixtures from "./fixtures.ts";
 import { plan } from "./plan.ts";
 
@@ -34,6 +37,8 @@ export type Overrides = {
   deployments?: Partial<Handlers<typeof DeploymentService>>;
   images?: Partial<Handlers<typeof ImageService>>;
   secrets?: Partial<Handlers<typeof SecretService>>;
+  files?: Partial<Handlers<typeof FileService>>;
+  runs?: Partial<Handlers<typeof RunService>>;
   watch?: Partial<Handlers<typeof WatchService>>;
   daemon?: Partial<Handlers<typeof DaemonService>>;
 };
@@ -205,6 +210,10 @@ export class FakeOperator implements AsyncDisposable {
         this.#record("delete", request);
         return {};
       },
+      assignNodes: async (request) => {
+        this.#record("assign", request);
+        return {};
+      },
       listDocuments: async () => ({ documents: fixtures.documents }),
       getDocument: async ({ name }) => ({
         document: this.#find(new Map(fixtures.documents.map((d) => [d.name, d])), "document", name),
@@ -241,6 +250,8 @@ export class FakeOperator implements AsyncDisposable {
       },
       ...overrides.secrets,
     });
+    serve(this.#server, RunService, { run: async function* () {}, ...overrides.runs });
+    serve(this.#server, FileService, { ...fakeFiles, ...overrides.files });
     const watch = (startRevision: bigint, signal: AbortSignal) => this.#watch(startRevision, signal);
     serve(this.#server, WatchService, {
       watch: ({ startRevision }, { signal }) => watch(startRevision, signal),

@@ -2,7 +2,10 @@
 import { isUtf8 } from "node:buffer";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { AppliedDocument_Outcome } from "../../proto/gen/muster/v1/cluster_pb.ts";
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { AppliedDocument_Outcome, type ManifestSourceSchema } from "../../proto/gen/muster/v1/cluster_pb.ts";
+import { decodeManifests } from "../../proto/manifest/decode.ts";
+import { sourcesOf } from "../../proto/manifest/sources.ts";
 import { codes, RpcError } from "../../proto/rpc/status.ts";
 import { messageLimits } from "../../proto/rpc/wire.ts";
 import { change } from "../change.ts";
@@ -10,6 +13,8 @@ import type { Operator } from "../client.ts";
 import { exitCode, faultLines, RefusedError } from "../errors.ts";
 import { formatBytes, plural } from "../format.ts";
 import type { Io } from "../io.ts";
+import { type Packed, pack } from "../pack.ts";
+import { sendTrees } from "../send-files.ts";
 
 type File = { path: string; content: string };
 
@@ -17,7 +22,7 @@ type File = { path: string; content: string };
 const maxBytes = messageLimits["grpc.max_send_message_length"] - (1 << 20);
 
 export async function apply(
-  { clusters }: Operator,
+  { clusters, files: store }: Operator,
   io: Io,
   paths: string[],
   options: { dryRun?: boolean },
@@ -26,7 +31,10 @@ export async function apply(
   refuseTooMuch(files);
   try {
     const validateOnly = options.dryRun ?? false;
-    const { documents } = await change((requestId) => clusters.apply({ files, validateOnly, requestId }));
+    const sources = await sendSources(store, files);
+    const { documents } = await change((requestId) =>
+      clusters.apply({ files, sources, validateOnly, requestId }),
+    );
     const note = options.dryRun ? " (dry run, nothing stored)" : "";
     if (!documents.length)
       throw new RefusedError(`there is no manifest in ${paths.join(", ")}; nothing was stored`);
@@ -40,6 +48,37 @@ export async function apply(
     io.err(`muster: ${plural(faults.length, "fault")}, nothing was stored`);
     return exitCode.refused;
   }
+}
+
+/** Sends what tasks name beside their manifests. Of manifests with faults the daemon says what they are. */
+async function sendSources(
+  store: Operator["files"],
+  files: File[],
+): Promise<MessageInitShape<typeof ManifestSourceSchema>[]> {
+  const { documents, faults } = decodeManifests(files);
+  if (faults.length) return [];
+  const packed = new Map<string, { file: string; source: string; tree: Packed }>();
+  for (const { file, manifest, locate } of documents) {
+    if (manifest.kind.case !== "task") continue;
+    for (const { path, source, kind, optional } of sourcesOf(manifest.kind.value)) {
+      // Many tasks may name the same directory, such as one of Puppet's modules.
+      if (packed.has(`${file}\0${source}`)) continue;
+      const { line, column } = locate(path);
+      const tree = await pack(file, source, kind, `${file}:${line}:${column}: ${path}`);
+      if (tree) packed.set(`${file}\0${source}`, { file, source, tree });
+      else if (!optional) {
+        throw new RefusedError(
+          `${file}:${line}:${column}: ${path}: there is no ${kind} \`${source}\` beside the manifest`,
+        );
+      }
+    }
+  }
+  const all = [...packed.values()];
+  await sendTrees(
+    store,
+    all.map(({ tree }) => tree),
+  );
+  return all.map(({ file, source, tree }) => ({ file, source, digest: tree.digest }));
 }
 
 /** A file as it is; of a directory its *.yaml and *.yml files in order of name, without descending. */

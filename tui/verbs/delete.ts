@@ -5,7 +5,7 @@ import { exitCode } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { agree } from "./agree.ts";
 
-export const deletable = ["node", "cluster", "image", "role", "scheme", "task", "mirror"] as const;
+export const deletable = ["node", "cluster", "image", "role", "scheme", "task", "graph", "mirror"] as const;
 export type Deletable = (typeof deletable)[number];
 
 const consequences: Record<Deletable, string> = {
@@ -15,6 +15,7 @@ const consequences: Record<Deletable, string> = {
   role: "the manifest is forgotten",
   scheme: "the manifest is forgotten",
   task: "the manifest is forgotten",
+  graph: "the manifest is forgotten; its tasks stay",
   mirror: "agents are no longer sent there; the files that it serves are left as they are",
 };
 

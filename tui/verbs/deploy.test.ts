@@ -159,7 +159,7 @@ describe("what has changed", () => {
       muster(fake.stateDir, "deploy demo --yes --no-wait --hold worker --hold n1/database"),
     );
     expect(code).toBe(0);
-    expect(out).toContain("3 nodes, 21 steps, 18 of them unchanged and left out");
+    expect(out).toContain("3 nodes, 21 steps, 18 of them unchanged, plan");
     expect(out).toContain("No disk is wiped.");
     expect(fake.calls).toMatchObject([
       { method: "start", request: { scope: Scope.CHANGED, holds: ["worker", "n1/database"] } },

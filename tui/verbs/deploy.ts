@@ -1,14 +1,16 @@
 // `muster plan`, `deploy` and `release`: nothing is destroyed before the operator has seen what.
-import { toJson } from "@bufbuild/protobuf";
+import { type MessageInitShape, toJson } from "@bufbuild/protobuf";
 import { stringify } from "yaml";
 import {
   type NodePlan,
   type Plan,
+  type PlanClusterRequestSchema,
   PlanSchema,
   Purpose,
   Scope,
 } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { EraseMode } from "../../proto/gen/muster/v1/erase_pb.ts";
+import { isLeftOut } from "../../proto/plan/skipped-steps.ts";
 import { fleetSvg } from "../../proto/render/disk-svg.ts";
 import type { NodeDisks } from "../../proto/render/loss-table.ts";
 import { change } from "../change.ts";
@@ -17,28 +19,16 @@ import { eraseWords, leftLine } from "../erase-text.ts";
 import { exitCode, RefusedError } from "../errors.ts";
 import { plural } from "../format.ts";
 import type { Io } from "../io.ts";
-import { type OutputOptions, wantsJson } from "../output.ts";
-import { isUnchanged, lossLines, planLines, writtenNodes } from "../plan-text.ts";
+import { jsonList, type OutputOptions, wantsJson } from "../output.ts";
+import { leftOutLines, taskLines, termLines } from "../plan-tasks.ts";
+import { isUnchanged, lossLines, planLines, sizeText, writtenNodes } from "../plan-text.ts";
+import { isJoin } from "../words.ts";
 import { agree } from "./agree.ts";
-import { follow } from "./wait.ts";
+import { showCheck } from "./check.ts";
+import { isPart, type SelectionOptions, selectionWords, wanted } from "./selection.ts";
+import { followGraphs } from "./wait.ts";
 
-type Wanted = {
-  cluster: string;
-  scope: Scope;
-  purpose: Purpose;
-  nodes: string[];
-  erase?: EraseMode;
-  skip?: string[];
-};
-
-const deploying = (cluster: string, all = false): Wanted => ({
-  cluster,
-  scope: all ? Scope.ALL : Scope.CHANGED,
-  purpose: Purpose.DEPLOY,
-  nodes: [],
-});
-
-type PlanOptions = OutputOptions & { all?: boolean; pictures?: boolean; showCommands?: boolean };
+type PlanOptions = OutputOptions & SelectionOptions & { pictures?: boolean; showCommands?: boolean };
 
 export async function plan(
   operator: Operator,
@@ -46,7 +36,7 @@ export async function plan(
   cluster: string,
   options: PlanOptions,
 ): Promise<number> {
-  const resolved = await getPlan(operator, deploying(cluster, options.all));
+  const resolved = await getPlan(operator, await wanted(operator, cluster, options));
   // The commands are the agent's affair: bin/muster hands it this JSON, which the operator does not see.
   if (wantsJson(options) || options.showCommands)
     io.out(JSON.stringify(toJson(PlanSchema, resolved), null, 2));
@@ -70,26 +60,78 @@ function disksOf(plan: Plan): NodeDisks[] {
 
 type StartOptions = { yes?: boolean; planHash?: string; wait: boolean; hold?: string[] };
 
+type DeployOptions = StartOptions & SelectionOptions & OutputOptions;
+
 export async function deploy(
   operator: Operator,
   io: Io,
   cluster: string,
-  options: StartOptions & { all?: boolean },
+  options: DeployOptions,
 ): Promise<number> {
-  const wanted = deploying(cluster, options.all);
-  const resolved = await getPlan(operator, wanted);
+  if (options.noop) return check(operator, io, cluster, options);
+  if (wantsJson(options)) throw new RefusedError("JSON is what --noop can print; nothing was done");
+  const request = await wanted(operator, cluster, options);
+  const resolved = await getPlan(operator, request);
   // What was agreed to before and is no longer so must be said, also if nothing is left to do.
-  refuseOther(resolved, options, `muster plan ${cluster}${options.all ? " --all" : ""}`);
-  const unchanged = resolved.steps.filter(isUnchanged).length;
-  if (resolved.steps.length && unchanged === resolved.steps.length) {
-    io.out(`nothing has changed in cluster ${cluster}: all ${plural(unchanged, "step")} were done before`);
-    io.out(`do everything anew, with empty disks: muster deploy ${cluster} --all`);
+  refuseOther(resolved, options, `muster plan ${[cluster, selectionWords(options)].join(" ").trim()}`);
+  if (isNothing(resolved)) {
+    for (const line of nothingLines(resolved, options)) io.out(line);
     return exitCode.ok;
   }
-  const left = unchanged ? `, ${unchanged} of them unchanged and left out` : "";
-  const size = `${plural(resolved.nodes.length, "node")}, ${plural(resolved.steps.length, "step")}${left}`;
-  io.out(`Deploying ${resolved.cluster}: ${size}, plan ${resolved.hash}`);
-  return start(operator, io, resolved, wanted, options);
+  const graph = graphText(resolved);
+  io.out(`Deploying ${graph}${resolved.cluster}: ${sizeText(resolved)}, plan ${resolved.hash}`);
+  for (const { text } of [...leftOutLines(resolved), ...termLines(resolved)]) if (text) io.out(text);
+  return start(operator, io, resolved, request, options);
+}
+
+function graphText({ graph }: Plan): string {
+  return graph && graph !== "default" ? `graph ${graph} of ` : "";
+}
+
+/** It has steps, and none of them is done. */
+function isNothing({ steps }: Plan): boolean {
+  const work = steps.filter((step) => !isJoin(step));
+  return work.length > 0 && work.every(isLeftOut);
+}
+
+function nothingLines(plan: Plan, options: SelectionOptions): string[] {
+  const { cluster, steps } = plan;
+  const work = steps.filter((step) => !isJoin(step));
+  if (!isPart(options) && work.every(isUnchanged)) {
+    return [
+      `nothing has changed in cluster ${cluster}: all ${plural(work.length, "step")} were done before`,
+      `do everything anew, with empty disks: muster deploy ${cluster} --all`,
+    ];
+  }
+  const unchanged = work.filter(isUnchanged).length;
+  return [
+    `nothing is to be done of this in cluster ${cluster}: ${sizeText(plan)}`,
+    ...(unchanged ? ["--all does also what has not changed"] : []),
+    ...leftOutLines(plan).flatMap(({ text }) => text || []),
+  ];
+}
+
+/** Asks nothing: whatever its plan is, it changes nothing. */
+async function check(operator: Operator, io: Io, cluster: string, options: DeployOptions): Promise<number> {
+  // Programs want nothing but JSON in the output; what happens on the way is for the operator's eyes.
+  const aside = wantsJson(options) ? { ...io, out: io.err } : io;
+  const request = await wanted(operator, cluster, options);
+  const resolved = await getPlan(operator, request);
+  refuseOther(resolved, options, `muster plan ${cluster} ${selectionWords(options)}`);
+  if (isNothing(resolved)) {
+    for (const line of nothingLines(resolved, options)) aside.out(line);
+    if (wantsJson(options)) io.out(jsonList([]));
+    return exitCode.ok;
+  }
+  aside.out(`Checking ${graphText(resolved)}${cluster}, changing nothing: ${sizeText(resolved)}`);
+  for (const { text } of leftOutLines(resolved)) if (text) aside.out(text);
+  const name = await begin(operator, resolved, request, options);
+  aside.out(`deployment/${name} started`);
+  if (!options.wait) return exitCode.ok;
+  const names: string[] = [];
+  const code = await followGraphs(operator, aside, name, names);
+  if (code !== exitCode.interrupted) await showCheck(operator, io, names, options);
+  return code;
 }
 
 export type EraseName = "metadata" | "full";
@@ -103,7 +145,7 @@ export async function release(
   options: StartOptions & { erase?: EraseName; skip?: string[] },
 ): Promise<number> {
   const { erase, skip = [] } = options;
-  const wanted = {
+  const request = {
     cluster,
     scope: Scope.UNSPECIFIED,
     purpose: Purpose.RELEASE,
@@ -111,7 +153,7 @@ export async function release(
     erase: erase ? eraseModes[erase] : EraseMode.UNSPECIFIED,
     skip,
   };
-  const resolved = await getPlan(operator, wanted);
+  const resolved = await getPlan(operator, request);
   const words = [
     cluster,
     ...nodes,
@@ -121,8 +163,9 @@ export async function release(
   refuseOther(resolved, options, `muster release ${words.join(" ")}`);
   const names = resolved.nodes.map(({ node }) => node).join(", ");
   io.out(`Releasing ${names} from cluster ${resolved.cluster}, plan ${resolved.hash}`);
+  for (const { text } of taskLines(resolved)) if (text) io.out(text);
   for (const line of erasingLines(resolved.nodes)) io.out(line);
-  return start(operator, io, resolved, wanted, options);
+  return start(operator, io, resolved, request, options);
 }
 
 /** How thoroughly, and what is not touched; what is lost is said of every kind of plan. */
@@ -135,28 +178,41 @@ function erasingLines(nodes: NodePlan[]): string[] {
   ];
 }
 
+/** What is asked of the daemon, for the plan and for the start of what was planned. */
+type PlanRequest = Omit<MessageInitShape<typeof PlanClusterRequestSchema>, "$typeName" | "$unknown">;
+
 async function start(
   operator: Operator,
   io: Io,
-  { cluster, hash: planHash, ...resolved }: Plan,
-  wanted: Wanted,
+  plan: Plan,
+  request: PlanRequest,
   options: StartOptions,
 ): Promise<number> {
-  const losses = lossLines({ ...resolved, cluster, hash: planHash });
+  const losses = lossLines(plan);
   io.out(losses.length ? "These disks are wiped:" : "No disk is wiped.");
   for (const line of losses) io.out(`  ${line}`);
-  if (!options.yes) await agree(io, "the cluster's name", cluster);
-  const { deployment } = await change((requestId) =>
-    operator.deployments.startDeployment({ ...wanted, planHash, holds: options.hold ?? [], requestId }),
-  );
-  const name = deployment?.name ?? cluster;
+  if (!options.yes) await agree(io, "the cluster's name", plan.cluster);
+  const name = await begin(operator, plan, request, options);
   io.out(`deployment/${name} started`);
-  return options.wait ? follow(operator, io, name) : exitCode.ok;
+  return options.wait ? followGraphs(operator, io, name) : exitCode.ok;
 }
 
-async function getPlan({ deployments }: Operator, wanted: Wanted): Promise<Plan> {
-  const { plan } = await deployments.planCluster(wanted);
-  if (!plan) throw new Error(`the daemon sent no plan for ${wanted.cluster}`);
+/** The name of the deployment that has begun. */
+async function begin(
+  { deployments }: Operator,
+  { cluster, hash: planHash }: Plan,
+  request: PlanRequest,
+  { hold: holds = [] }: StartOptions,
+): Promise<string> {
+  const { deployment } = await change((requestId) =>
+    deployments.startDeployment({ ...request, planHash, holds, requestId }),
+  );
+  return deployment?.name ?? cluster;
+}
+
+async function getPlan({ deployments }: Operator, request: PlanRequest): Promise<Plan> {
+  const { plan } = await deployments.planCluster(request);
+  if (!plan) throw new Error(`the daemon sent no plan for ${request.cluster}`);
   return plan;
 }
 

@@ -1,18 +1,23 @@
 // `muster describe`: everything about one thing, for people.
 import { toJson } from "@bufbuild/protobuf";
 import { stringify } from "yaml";
-import { type Deployment, Purpose, type Step, Step_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
+import { type Deployment, Purpose, type Step } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Image } from "../../proto/gen/muster/v1/image_pb.ts";
 import type { Disk, Inventory } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { Firmware_Mode } from "../../proto/gen/muster/v1/inventory_pb.ts";
 import { ManifestSchema } from "../../proto/gen/muster/v1/manifest_pb.ts";
 import type { Node } from "../../proto/gen/muster/v1/node_pb.ts";
+import { painter } from "../ansi.ts";
 import type { Operator } from "../client.ts";
 import { erasureLines } from "../erase-text.ts";
 import { exitCode } from "../errors.ts";
-import { clean, dateTime, elapsed, formatBytes, formatProgress, timeMs } from "../format.ts";
+import { clean, dateTime, elapsed, formatBytes, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
+import { stepsTaken } from "../model.ts";
 import { allPages } from "../pages.ts";
+import { leftOutLines, termLines } from "../plan-tasks.ts";
+import { stepTable } from "../step-table.ts";
+import type { ChangeLine } from "../task-changes.ts";
 import { facts, indent, table } from "../text-table.ts";
 import {
   bootTargetWord,
@@ -20,19 +25,27 @@ import {
   environmentWord,
   flagText,
   imageKind,
-  isHeld,
   nodeState,
   powerWord,
-  stepState,
 } from "../words.ts";
+import { stepLines } from "./describe-step.ts";
 import type { Kind } from "./get.ts";
 
 export async function describe(operator: Operator, io: Io, kind: Kind, name: string): Promise<number> {
-  for (const line of await describeLines(operator, kind, name, io.now())) io.out(line);
+  const paint = painter(io);
+  for (const line of await describeLines(operator, kind, name, io.now())) {
+    if (typeof line === "string") io.out(line);
+    else io.out(paint(line.text, line.tone));
+  }
   return exitCode.ok;
 }
 
-async function describeLines(operator: Operator, kind: Kind, name: string, now: number): Promise<string[]> {
+async function describeLines(
+  operator: Operator,
+  kind: Kind,
+  name: string,
+  now: number,
+): Promise<(string | ChangeLine)[]> {
   if (kind === "nodes") {
     const { node } = await operator.nodes.getNode({ name });
     return node ? nodeLines(node) : [];
@@ -42,6 +55,7 @@ async function describeLines(operator: Operator, kind: Kind, name: string, now: 
     return image ? imageLines(image) : [];
   }
   if (kind === "clusters") return clusterLines(operator, name, now);
+  if (kind === "steps") return stepLines(operator, name, now);
   if (kind !== "deployments") return documentLines(operator, `${kind.slice(0, -1)}/${name}`);
   const { deployment, steps } = await operator.deployments.getDeployment({ name });
   return deployment ? deploymentLines(deployment, steps, now) : [];
@@ -182,8 +196,14 @@ async function clusterLines(operator: Operator, name: string, now: number): Prom
   return run.deployment ? [...lines, "", ...deploymentLines(run.deployment, run.steps, now)] : lines;
 }
 
+function purposeWord({ purpose }: Deployment): string {
+  if (purpose === Purpose.RELEASE) return "setting nodes free";
+  return purpose === Purpose.CHECK ? "seeing what would change; it changes nothing" : "";
+}
+
 function deploymentLines(deployment: Deployment, steps: Step[], now: number): string[] {
   const start = timeMs(deployment.startTime);
+  const graph = deployment.plan?.graph;
   const lines = facts([
     ["Deployment", deployment.name],
     ["Cluster", deployment.cluster],
@@ -191,32 +211,15 @@ function deploymentLines(deployment: Deployment, steps: Step[], now: number): st
     ["Reason", clean(deployment.reason)],
     ["Started", start === undefined ? "" : dateTime(start)],
     ["Took", elapsed(deployment.startTime, deployment.endTime, now)],
-    ["For", deployment.plan?.purpose === Purpose.RELEASE ? "setting nodes free" : ""],
+    ["For", purposeWord(deployment)],
+    ["Graph", graph === "default" ? "" : graph],
     ["Plan", deployment.plan?.hash],
   ]);
-  const rows = steps.map((step) => {
-    const progress = step.progress && !step.endTime ? formatProgress(step.progress) : "";
-    const what = noteOf(step, deployment) || clean(step.reason || step.result) || progress;
-    const attempt = step.attempt > 1 ? String(step.attempt) : "";
-    return [
-      step.node,
-      step.task,
-      stepState(step.state).word,
-      elapsed(step.startTime, step.endTime, now),
-      attempt,
-      what,
-    ];
-  });
   const erased = erasureLines(
     steps.map(({ node, task, erasures }) => ({ step: `${node}/${task}`, erasures })),
   );
-  lines.push("", ...table(["NODE", "TASK", "STATE", "TOOK", "ATTEMPT", "RESULT"], rows));
+  const { plan } = deployment;
+  const terms = plan ? [...leftOutLines(plan), ...termLines(plan)].map(({ text }) => text) : [];
+  lines.push(...terms, "", ...stepTable(stepsTaken(deployment, steps), deployment, now));
   return erased.length ? [...lines, "", ...erased] : lines;
-}
-
-/** What neither a reason nor a result says. */
-function noteOf(step: Step, { name, plan }: Deployment): string {
-  if (isHeld(step)) return `held; muster go ${name} ${step.node}/${step.task}`;
-  const since = plan?.steps.find(({ id }) => id === `${step.node}/${step.task}`)?.unchangedSince;
-  return step.state === Step_State.SKIPPED && since ? `unchanged since ${since}` : "";
 }

@@ -1,7 +1,8 @@
-// `muster maintenance`, `protect` and `retire`: what an operator sets on a node.
+// `muster maintenance`, `protect` and `retire`: what an operator sets on nodes.
 import { change } from "../change.ts";
 import type { Operator } from "../client.ts";
-import { exitCode, RefusedError } from "../errors.ts";
+import { eachNode } from "../each-node.ts";
+import { RefusedError } from "../errors.ts";
 import { clean } from "../format.ts";
 import type { Io } from "../io.ts";
 import { flagText } from "../words.ts";
@@ -19,34 +20,29 @@ type Flags = {
 export async function maintenance(
   operator: Operator,
   io: Io,
-  name: string,
+  nodes: string,
   to: Switch,
   reason: string[],
 ): Promise<number> {
   const maintenanceReason = reason.join(" ");
   if (to === "off" && maintenanceReason) throw new RefusedError("a reason belongs to `on`; nothing was done");
   const flags = { maintenance: to === "on", maintenanceReason };
-  return set(operator, io, name, flags, ["maintenance", "maintenance_reason"]);
+  return set(operator, io, nodes, flags, ["maintenance", "maintenance_reason"]);
 }
 
-export async function protect(operator: Operator, io: Io, name: string, to: Switch): Promise<number> {
-  return set(operator, io, name, { protected: to === "on" }, ["protected"]);
+export async function protect(operator: Operator, io: Io, nodes: string, to: Switch): Promise<number> {
+  return set(operator, io, nodes, { protected: to === "on" }, ["protected"]);
 }
 
-export async function retire(operator: Operator, io: Io, name: string, to: Switch): Promise<number> {
-  return set(operator, io, name, { retired: to === "on" }, ["retired"]);
+export async function retire(operator: Operator, io: Io, nodes: string, to: Switch): Promise<number> {
+  return set(operator, io, nodes, { retired: to === "on" }, ["retired"]);
 }
 
-async function set(
-  { nodes }: Operator,
-  io: Io,
-  name: string,
-  flags: Flags,
-  paths: string[],
-): Promise<number> {
-  const { node } = await change((requestId) =>
-    nodes.updateNode({ node: { name, ...flags }, updateMask: { paths }, requestId }),
-  );
-  io.out(`node/${name}: ${(node && clean(flagText(node))) || "nothing is set"}`);
-  return exitCode.ok;
+function set(operator: Operator, io: Io, selector: string, flags: Flags, paths: string[]): Promise<number> {
+  return eachNode(operator, io, selector, async (name) => {
+    const { node } = await change((requestId) =>
+      operator.nodes.updateNode({ node: { name, ...flags }, updateMask: { paths }, requestId }),
+    );
+    io.out(`node/${name}: ${(node && clean(flagText(node))) || "nothing is set"}`);
+  });
 }

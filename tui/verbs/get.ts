@@ -1,5 +1,6 @@
 // `muster get`: whole lists, however many pages they have, as tables or as protobuf JSON.
 import { type DescMessage, type MessageShape, toJson } from "@bufbuild/protobuf";
+import { selectorFilter } from "../../proto/filter/selector.ts";
 import {
   type Cluster,
   ClusterSchema,
@@ -13,8 +14,10 @@ import type { Operator } from "../client.ts";
 import { exitCode, RefusedError } from "../errors.ts";
 import { clean, dateTime, elapsed, formatAge, formatBytes, shortDigest, timeMs } from "../format.ts";
 import type { Io } from "../io.ts";
+import { stepsTaken } from "../model.ts";
 import { jsonList, type OutputOptions, wantsJson } from "../output.ts";
 import { allPages } from "../pages.ts";
+import { stepTable } from "../step-table.ts";
 import { table } from "../text-table.ts";
 import {
   countSteps,
@@ -25,6 +28,7 @@ import {
   imageKind,
   nodeState,
   powerWord,
+  runText,
 } from "../words.ts";
 
 export const kinds = [
@@ -32,14 +36,16 @@ export const kinds = [
   "clusters",
   "images",
   "deployments",
+  "steps",
   "roles",
   "schemes",
   "tasks",
+  "graphs",
   "mirrors",
 ] as const;
 export type Kind = (typeof kinds)[number];
 
-type GetOptions = OutputOptions & { filter?: string };
+type GetOptions = OutputOptions & { filter?: string; selector?: string[] };
 
 export async function get(
   operator: Operator,
@@ -48,8 +54,12 @@ export async function get(
   name: string | undefined,
   options: GetOptions,
 ): Promise<number> {
-  if (name && options.filter) throw new RefusedError("--filter is for a list, not for one thing by name");
+  const { selector } = options;
+  if (selector && (kind !== "nodes" || name || options.filter))
+    throw new RefusedError("-l is for a list of nodes, in place of --filter");
   const json = wantsJson(options);
+  if (kind === "steps") return getSteps(operator, io, name, options);
+  if (name && options.filter) throw new RefusedError("--filter is for a list, not for one thing by name");
   if (kind === "nodes") {
     const { nodes: api } = operator;
     const nodes = name
@@ -57,7 +67,7 @@ export async function get(
       : await allPages(
           (request) => api.listNodes(request),
           (page) => page.nodes,
-          options,
+          selector ? { filter: selectorFilter(selector) } : options,
         );
     print(io, json, NodeSchema, known(nodes), (items) => nodeTable(items, io.now()));
   } else if (kind === "clusters") {
@@ -92,6 +102,27 @@ export async function get(
   return exitCode.ok;
 }
 
+/** The steps of one deployment; JSON has the barriers too. */
+async function getSteps(
+  { deployments }: Operator,
+  io: Io,
+  name: string | undefined,
+  options: GetOptions,
+): Promise<number> {
+  if (!name) throw new RefusedError("whose steps? name a deployment, or a cluster for its newest");
+  const steps = await allPages(
+    (request) => deployments.listSteps({ ...request, deployment: name }),
+    (page) => page.steps,
+    options,
+  );
+  if (wantsJson(options)) io.out(jsonList(steps.map((step) => toJson(StepSchema, step))));
+  else {
+    const { deployment } = await deployments.getDeployment({ name });
+    for (const line of deployment ? stepTable(steps, deployment, io.now()) : []) io.out(line);
+  }
+  return exitCode.ok;
+}
+
 function deploymentList({ deployments }: Operator, options: { filter?: string } = {}): Promise<Deployment[]> {
   return allPages(
     (request) => deployments.listDeployments(request),
@@ -100,7 +131,7 @@ function deploymentList({ deployments }: Operator, options: { filter?: string } 
   );
 }
 
-/** Roles, schemes, tasks and mirrors are stored manifests; all are listed by one call. */
+/** Roles, schemes, tasks, graphs and mirrors are stored manifests; all are listed by one call. */
 async function documents(
   { clusters }: Operator,
   kind: Kind,
@@ -123,7 +154,7 @@ async function getDeployment(operator: Operator, io: Io, name: string, json: boo
   const items = known([deployment]);
   if (!json) {
     for (const line of deploymentTable(items, io.now())) io.out(line);
-    io.out(countText(countSteps(steps)));
+    if (deployment) io.out(countText(countSteps(stepsTaken(deployment, steps)), deployment));
     return;
   }
   const body = {
@@ -230,11 +261,12 @@ export function deploymentTable(deployments: Deployment[], now: number): string[
     return [
       deployment.name,
       deployment.cluster,
+      runText(deployment) || "deploy",
       deploymentState(deployment.state).word,
       start === undefined ? "" : dateTime(start),
       elapsed(deployment.startTime, deployment.endTime, now),
       clean(deployment.reason),
     ];
   });
-  return table(["NAME", "CLUSTER", "STATE", "STARTED", "TOOK", "REASON"], rows);
+  return table(["NAME", "CLUSTER", "FOR", "STATE", "STARTED", "TOOK", "REASON"], rows);
 }

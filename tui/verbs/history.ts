@@ -9,7 +9,7 @@ import type { Io } from "../io.ts";
 import { jsonList, type OutputOptions, wantsJson } from "../output.ts";
 import { allPages, filterOf } from "../pages.ts";
 import { table } from "../text-table.ts";
-import { stepState } from "../words.ts";
+import { stepWord } from "../words.ts";
 
 type HistoryOptions = OutputOptions & { node?: string; task?: string; last: number };
 
@@ -51,7 +51,7 @@ function historyTable(attempts: Attempt[], now: number): string[] {
     return [
       attempt.step,
       String(attempt.number),
-      stepState(attempt.state).word,
+      stepWord(attempt, attempt).word,
       start === undefined ? "" : dateTime(start),
       elapsed(attempt.startTime, attempt.endTime, now),
       attempt.exitCode ? String(attempt.exitCode) : "",

@@ -7,7 +7,7 @@ import { clean } from "../format.ts";
 import type { Io } from "../io.ts";
 import { applyResponse, emptyWorld } from "../model.ts";
 import { sleep, watchFeed } from "../watch.ts";
-import { hasEnded, stepState } from "../words.ts";
+import { hasEnded, stepWord } from "../words.ts";
 
 export type LogsOptions = { follow?: boolean };
 
@@ -40,7 +40,7 @@ async function stepLog(operator: Operator, io: Io, step: string, follow: boolean
 async function allLogs(operator: Operator, io: Io, name: string): Promise<void> {
   const { steps } = await operator.deployments.getDeployment({ name });
   for (const step of steps.filter(({ attempt }) => attempt > 0)) {
-    io.out(`== ${step.node}/${step.task} ${stepState(step.state).word}, attempt ${step.attempt}`);
+    io.out(`== ${step.node}/${step.task} ${stepWord(step).word}, attempt ${step.attempt}`);
     await prefixedLog(operator, io, step, false);
   }
 }

@@ -30,6 +30,39 @@ describe("what an operator sets on a node", () => {
     );
   });
 
+  it("is set on every node of a list; one that is not there keeps none of the others", async () => {
+    const fake = await start();
+    const { code, out, err } = await done(muster(fake.stateDir, "protect n[1-2],n99,n3 on"));
+    expect([code, out.split("\n").map((line) => line.split(":")[0])]).toEqual([
+      1,
+      ["node/n1", "node/n2", "node/n3"],
+    ]);
+    expect(err).toBe("muster: there is no node n99");
+    const names = fake.calls.map(({ request }) => (request as { node: { name: string } }).node.name);
+    expect(names).toEqual(["n1", "n2", "n99", "n3"]);
+  });
+
+  it("is set on the nodes that a filter lets through", async () => {
+    const filters: string[] = [];
+    const listNodes = async ({ filter }: { filter: string }) => {
+      filters.push(filter);
+      return { nodes: filter.includes("none") ? [] : [node("n2", {})] };
+    };
+    const fake = await start({ nodes: { listNodes } });
+    expect((await done(muster(fake.stateDir, "power on role=compute"))).out).toBe("node/n2 power on");
+    expect(await done(muster(fake.stateDir, "power on role=none"))).toMatchObject({
+      code: 2,
+      err: "muster: no node is chosen by role=none",
+    });
+    expect(await done(muster(fake.stateDir, "power on n[1-"))).toMatchObject({
+      code: 2,
+      err: "muster: `n[1-`: a `[` is not closed",
+    });
+    expect((await done(muster(fake.stateDir, "get nodes -l n[2-3] -l role=db"))).out).toContain("n2");
+    expect(filters).toEqual(["(role=compute)", "(role=none)", "n[2-3] and (role=db)"]);
+    expect((await done(muster(fake.stateDir, "get images -l n1"))).code).toBe(2);
+  });
+
   it.each(["maintenance n1 maybe", "maintenance n1", "protect on", "maintenance n1 off because"])(
     "refuses `%s`",
     async (args) => {

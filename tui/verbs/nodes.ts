@@ -2,6 +2,7 @@
 import { Node_State, PowerAction } from "../../proto/gen/muster/v1/node_pb.ts";
 import { change } from "../change.ts";
 import type { Operator } from "../client.ts";
+import { eachNode } from "../each-node.ts";
 import { exitCode, RefusedError } from "../errors.ts";
 import type { Io } from "../io.ts";
 import { allPages } from "../pages.ts";
@@ -42,16 +43,18 @@ const actions = { on: PowerAction.ON, off: PowerAction.OFF, cycle: PowerAction.C
 // A driver waits for the machine's answer, and a cycle is two of them.
 const powerTimeoutMs = 60_000;
 
-export async function power({ nodes }: Operator, io: Io, verb: PowerVerb, name: string): Promise<number> {
-  if (verb === "status") {
-    const { node } = await nodes.getNode({ name });
-    if (node) io.out(`node/${name} power ${powerWord(node.power)}`);
-    return exitCode.ok;
-  }
-  const action = actions[verb];
-  const answer = await change((requestId) =>
-    nodes.setNodePower({ name, action, requestId }, { timeoutMs: powerTimeoutMs }),
-  );
-  io.out(`node/${name} power ${powerWord(answer.power)}`);
-  return exitCode.ok;
+export function power(operator: Operator, io: Io, verb: PowerVerb, selector: string): Promise<number> {
+  const { nodes } = operator;
+  return eachNode(operator, io, selector, async (name) => {
+    if (verb === "status") {
+      const { node } = await nodes.getNode({ name });
+      if (node) io.out(`node/${name} power ${powerWord(node.power)}`);
+      return;
+    }
+    const action = actions[verb];
+    const answer = await change((requestId) =>
+      nodes.setNodePower({ name, action, requestId }, { timeoutMs: powerTimeoutMs }),
+    );
+    io.out(`node/${name} power ${powerWord(answer.power)}`);
+  });
 }

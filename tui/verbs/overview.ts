@@ -4,6 +4,8 @@ import type { Operator } from "../client.ts";
 import { exitCode } from "../errors.ts";
 import { clean, elapsed, formatProgress } from "../format.ts";
 import type { Io } from "../io.ts";
+import { itemNoun } from "../item-noun.ts";
+import { stepsTaken } from "../model.ts";
 import { allPages } from "../pages.ts";
 import { indent } from "../text-table.ts";
 import { countSteps, countText, deploymentState, hasEnded, needsYou } from "../words.ts";
@@ -42,14 +44,17 @@ export async function overview(operator: Operator, io: Io): Promise<number> {
 }
 
 async function runLines(operator: Operator, deployment: Deployment, now: number): Promise<string[]> {
-  const { steps } = await operator.deployments.getDeployment({ name: deployment.name });
+  const { deployment: planned = deployment, steps: all } = await operator.deployments.getDeployment({
+    name: deployment.name,
+  });
+  const steps = stepsTaken(planned, all);
   const took = elapsed(deployment.startTime, deployment.endTime, now);
   const reason = deployment.reason ? `: ${clean(deployment.reason)}` : "";
-  const head = `${deploymentState(deployment.state).word} ${took}, ${countText(countSteps(steps))}`;
+  const head = `${deploymentState(deployment.state).word} ${took}, ${countText(countSteps(steps), planned)}`;
   const active = steps
     .filter(({ state }) => state === Step_State.RUNNING || state === Step_State.UNKNOWN)
     .map((step) =>
-      `${step.node} ${step.task} ${step.progress ? formatProgress(step.progress) : ""}`.trimEnd(),
+      `${step.node} ${step.task} ${step.progress ? formatProgress(step.progress, itemNoun(planned, step)) : ""}`.trimEnd(),
     );
   return [`${head}${reason}`, ...active];
 }

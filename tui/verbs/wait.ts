@@ -3,9 +3,11 @@ import { Deployment_State } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import type { Operator } from "../client.ts";
 import { exitCode, RefusedError } from "../errors.ts";
 import { Follower } from "../follow.ts";
-import { formatAge } from "../format.ts";
+import { clean, formatAge } from "../format.ts";
 import type { Io } from "../io.ts";
+import { filterOf } from "../pages.ts";
 import { sleep, watchFeed } from "../watch.ts";
+import { failureDetails } from "./failures.ts";
 
 export async function wait(
   operator: Operator,
@@ -27,7 +29,8 @@ export async function follow(operator: Operator, io: Io, name: string, timeoutMs
     for (const line of follower.take(item)) io.out(line);
     const { ended } = follower;
     if (ended) {
-      for (const line of follower.summary(ended)) io.out(line);
+      const details = await failureDetails(operator, ended, follower.failed(ended));
+      for (const line of follower.summary(ended, details)) io.out(line);
       return ended.state === Deployment_State.SUCCEEDED ? exitCode.ok : exitCode.failed;
     }
     if (follower.missing) throw new RefusedError(`deployment ${name} is not known to the daemon`);
@@ -41,11 +44,47 @@ export async function follow(operator: Operator, io: Io, name: string, timeoutMs
   return exitCode.interrupted;
 }
 
+/**
+ * Follows a deployment, and then the graphs that the daemon begins after it; `names` gets the names of all. The exit
+ * code is 0 if all have succeeded.
+ */
+export async function followGraphs(
+  operator: Operator,
+  io: Io,
+  first: string,
+  names: string[] = [],
+): Promise<number> {
+  let code: number = exitCode.ok;
+  for (let name: string | undefined = first; name; name = await nextAfter(operator, io, name)) {
+    names.push(name);
+    const ended = await follow(operator, io, name);
+    if (ended === exitCode.interrupted) return ended;
+    if (ended !== exitCode.ok) code = ended;
+  }
+  return code;
+}
+
+/** The deployment that the daemon has begun when this one ended; undefined if there is none, or it cannot begin. */
+async function nextAfter({ watch }: Operator, io: Io, name: string): Promise<string | undefined> {
+  const filter = filterOf({ subject: `deployment/${name}` });
+  const { events } = await watch.listEvents({ filter, pageSize: 100 });
+  const told = events.find(({ reason }) => reason.startsWith("NEXT_GRAPH_"));
+  if (!told) return undefined;
+  if (told.reason !== "NEXT_GRAPH_STARTED") {
+    io.err(`muster: ${clean(told.message)}`);
+    return undefined;
+  }
+  io.out(clean(told.message));
+  // It is stored together with the end of the one before, so it has the very next number.
+  const dash = name.lastIndexOf("-");
+  return `${name.slice(0, dash)}-${Number(name.slice(dash + 1)) + 1}`;
+}
+
 const units: Record<string, number> = { "": 1000, s: 1000, m: 60_000, h: 3_600_000 };
 const longestMs = 7 * 24 * 3_600_000;
 
-/** 90, 90s, 10m, 2h. */
-function durationMs(text: string): number {
+/** Of `--timeout`: 90, 90s, 10m, 2h. */
+export function durationMs(text: string): number {
   const [, number, unit = ""] = /^(\d+)([smh]?)$/.exec(text) ?? [];
   const value = Number(number) * (units[unit] ?? Number.NaN);
   if (value <= longestMs) return value;
