@@ -8,6 +8,7 @@ import { ClusterService } from "../../proto/gen/muster/v1/cluster_pb.ts";
 import { DeploymentService } from "../../proto/gen/muster/v1/deployment_pb.ts";
 import { ImageService } from "../../proto/gen/muster/v1/image_pb.ts";
 import { NodeService } from "../../proto/gen/muster/v1/node_pb.ts";
+import { RunService } from "../../proto/gen/muster/v1/run_pb.ts";
 import { Connection } from "../../proto/rpc/client.ts";
 import { Child } from "./children.ts";
 
@@ -23,6 +24,7 @@ export class BenchDaemon implements AsyncDisposable {
   readonly clusters;
   readonly deployments;
   readonly images;
+  readonly runs;
 
   private constructor(process: Child, connection: Connection) {
     this.process = process;
@@ -31,6 +33,7 @@ export class BenchDaemon implements AsyncDisposable {
     this.clusters = connection.client(ClusterService);
     this.deployments = connection.client(DeploymentService);
     this.images = connection.client(ImageService);
+    this.runs = connection.client(RunService);
   }
 
   /** Returns when it answers. */

@@ -3,11 +3,10 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { cpuOf } from "./timed.ts";
 
 /** A child may hold thousands of sockets: it gets all the files that this machine allows. */
 const raiseFileLimit = 'ulimit -n "$(ulimit -H -n)"; exec "$@"';
-/** Linux counts a process's CPU time in these. */
-const ticksPerSecond = 100;
 
 type Answer = { id: number; value?: unknown; error?: string };
 
@@ -72,11 +71,9 @@ export class Child implements AsyncDisposable {
     return Number(kb);
   }
 
-  /** CPU seconds since it began. */
+  /** CPU seconds since it began, of what it has started and waited for too. */
   get cpuSeconds(): number {
-    const stat = this.#proc("stat");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
+    return cpuOf(this.#process.pid ?? 0);
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -167,7 +167,7 @@ async function acknowledged(fleet: Fleet, deployment: string): Promise<number> {
 }
 
 /** Returns when the daemon has taken every hello. */
-async function allOnline({ nodes }: BenchDaemon, count: number): Promise<void> {
+export async function allOnline({ nodes }: BenchDaemon, count: number): Promise<void> {
   const deadline = performance.now() + startLimitMs;
   while (performance.now() < deadline) {
     const page = await nodes.listNodes({ filter: "online = false", pageSize }, callMs);

@@ -8,10 +8,12 @@ import { answer } from "./children.ts";
 import { FakeAgent } from "./fake-agent.ts";
 import { fingerprintOf, inventoryOf } from "./fixture.ts";
 import { RawAgent } from "./raw.ts";
+import { RealAgent } from "./real-agent.ts";
 
 type Machine = { index: number; privateKey: string; csr: string; node: string; certificate: string };
 export type EnrollRequest = { address: string; joinToken: string; caPem: string };
 export type OpenRequest = { kind: "muster" | "raw"; address: string; caPem: string; spreadMs: number };
+export type StartRequest = { address: string; caPem: string; directory: string };
 export type FleetStatus = { open: number; back: number };
 
 /** Calls that one process has under way while its machines join. */
@@ -20,6 +22,7 @@ const beatSlices = 200;
 
 const machines: Machine[] = [];
 let agents: (FakeAgent | RawAgent)[] = [];
+let real: RealAgent[] = [];
 let welcomes: number[] = [];
 let beating: NodeJS.Timeout | undefined;
 
@@ -96,9 +99,18 @@ function acknowledged({ deployment, steps }: { deployment: string; steps: number
     .length;
 }
 
-function close(): void {
+/** The machines run the program that nodes run, from their installed systems. */
+function start({ address, caPem, directory }: StartRequest): void {
+  real = machines.map(({ index, privateKey, certificate }) => {
+    return new RealAgent(index, address, { privateKey, certificate, caPem }, directory);
+  });
+}
+
+async function close(): Promise<void> {
   for (const { link } of agents) link.close();
   agents = [];
+  await Promise.all(real.map((agent) => agent.close()));
+  real = [];
 }
 
 answer({
@@ -106,6 +118,7 @@ answer({
   enroll,
   names: () => machines.map(({ node }) => node),
   open,
+  start,
   mark,
   status,
   beat,

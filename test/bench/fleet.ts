@@ -1,7 +1,7 @@
 // All fake agents: a few processes, because one would be the bottleneck.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Child } from "./children.ts";
-import type { EnrollRequest, FleetStatus, OpenRequest } from "./fleet-member.ts";
+import type { EnrollRequest, FleetStatus, OpenRequest, StartRequest } from "./fleet-member.ts";
 
 const processes = 4;
 const pollMs = 20;
@@ -40,6 +40,11 @@ export class Fleet implements AsyncDisposable {
 
   async open(request: OpenRequest): Promise<void> {
     await this.#all("open", request);
+  }
+
+  /** Real agents take the place of those that only speak the protocol. */
+  async start(request: StartRequest): Promise<void> {
+    await this.#all("start", request);
   }
 
   async mark(): Promise<void> {

@@ -2,8 +2,9 @@
 import { control } from "./control.ts";
 import { disks } from "./disks-bench.ts";
 import { image } from "./image.ts";
+import { tasks } from "./tasks.ts";
 
-const benches: Record<string, (argv: string[]) => Promise<boolean>> = { control, disks, image };
+const benches: Record<string, (argv: string[]) => Promise<boolean>> = { control, disks, image, tasks };
 
 const [name = "", ...argv] = process.argv.slice(2);
 const bench = benches[name];
