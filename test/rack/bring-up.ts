@@ -14,9 +14,9 @@ const registerLimitMs = 10 * 60_000;
 const joinLimitMs = 8 * 60_000;
 
 /** The ramdisk and the OS image, unless they are built already. Returns the directory of the image. */
-export async function buildImages(options: MusterOptions): Promise<string> {
+export async function buildImages(options: MusterOptions, of = recipe): Promise<string> {
   await muster(["image", "build", "--ramdisk"], options);
-  const output = await muster(["image", "build", recipe], options);
+  const output = await muster(["image", "build", of], options);
   const directory = /^The image is in (\/.+)\.$/m.exec(output)?.[1];
   if (!directory) throw new Error("`muster image build` has not said where the image is");
   return directory;
