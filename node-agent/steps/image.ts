@@ -12,11 +12,11 @@ import { treeContent } from "../delivery/tree-content.ts";
 import type { ActionOf, LocatedImage, Step, StepContext } from "../step.ts";
 import { activate, machineStorage, requirePlan, type StorageOptions } from "../storage/activate.ts";
 import { adoptFilesystem, isAdoptable } from "../storage/adopt.ts";
+import { sizeOf } from "../storage/device-size.ts";
 import { type Devices, deviceOf } from "../storage/devices.ts";
 import { filesystemIds, mkfsCommand } from "../storage/filesystems.ts";
 import { identifiersOf } from "../storage/identifiers.ts";
 import { withMounts } from "../storage/mounts.ts";
-import { sizeOf } from "../storage/verify.ts";
 import { settleDisk } from "../storage/whole-disk.ts";
 
 /** An image of the step that was found and fits where it is to go. */
@@ -49,16 +49,23 @@ export function createImageStep(options: StorageOptions = machineStorage): Step<
     for (const target of action.targets) orders.push(await openOrder(target, plan, action.delivery, context));
     const devices = await activate(plan, context, options);
     // All fit, or none is written.
-    for (const order of orders) await checkFits(order, devices, context);
+    for (const order of orders) await checkFits(order, devices);
     const progress = new StepProgress(orders, context);
     const results: string[] = [];
     for (const order of orders) {
       const show = (tally: Readonly<Tally>, activity: string) => progress.show(tally, activity);
       const work = { action, context, mountPoint: `${options.mountPoint}-image`, show };
       results.push(await put(order, deviceOf(devices, order.target.device), work, progress));
+      context.log(memoryInWords());
     }
     return results.join("; ");
   };
+}
+
+/** With all its threads, since it started. Programs that it runs have their own. */
+function memoryInWords(): string {
+  const { maxRSS } = process.resourceUsage(); // in KiB
+  return `the agent has had ${Math.round(maxRSS / 1024)} MiB of memory at most`;
 }
 
 async function openOrder(
@@ -100,11 +107,11 @@ function checkKind({ device }: ImageTarget, manifest: ImageManifest, fs: Planned
   );
 }
 
-async function checkFits({ target, manifest }: Order, devices: Devices, context: StepContext): Promise<void> {
+async function checkFits({ target, manifest }: Order, devices: Devices): Promise<void> {
   // How much a tree takes is known when it is unpacked.
   if (manifest.kind === ImageKind.TREE) return;
   const path = deviceOf(devices, target.device);
-  const size = await sizeOf(path, context);
+  const size = await sizeOf(path);
   if (size >= manifest.sizeBytes) return;
   throw new Error(
     `image ${manifest.name} needs ${manifest.sizeBytes} bytes, ${path} has ${size}. Make ${target.device} larger in ` +
@@ -134,7 +141,7 @@ async function put(order: Order, path: string, work: Work, progress: StepProgres
   }
   context.progress({ activity: "checking and growing the file system" });
   await adoptFilesystem(fs, path, mountPoint, context);
-  const size = formatBytes(await sizeOf(path, context));
+  const size = formatBytes(await sizeOf(path));
   return `${manifest.name}: ${moves}, ${manifest.filesystem} grown to ${size} on ${path}`;
 }
 

@@ -1,7 +1,9 @@
 // Whether a device can be emptied at once.
 import { open } from "node:fs/promises";
 import { CommandError } from "../runner.ts";
+import { sizeOf } from "./device-size.ts";
 import type { StorageContext } from "./wait.ts";
+import { isZero } from "./zeros.ts";
 
 const sampleBytes = 64 << 10;
 const sampleCount = 64;
@@ -14,8 +16,7 @@ export async function discardedToZeroes(device: string, { run, signal }: Storage
     if (error instanceof CommandError && !signal.aborted) return false; // disks with platters cannot
     throw error;
   }
-  const { stdout } = await run(["blockdev", "--getsize64", device], { signal });
-  return samplesAreZero(device, Number(stdout));
+  return samplesAreZero(device, Number(await sizeOf(device)));
 }
 
 export function discardCommand(device: string): [string, ...string[]] {
@@ -30,7 +31,7 @@ export async function samplesAreZero(path: string, sizeBytes: number): Promise<b
     for (let index = 0; index < sampleCount; index++) {
       const position = Math.floor(((sizeBytes - sample.length) * index) / (sampleCount - 1));
       const { bytesRead } = await file.read(sample, 0, sample.length, position);
-      if (sample.subarray(0, bytesRead).some((byte) => byte !== 0)) return false;
+      if (!isZero(sample.subarray(0, bytesRead))) return false;
     }
     return true;
   } finally {

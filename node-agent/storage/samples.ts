@@ -1,6 +1,7 @@
 // Looking at a device in samples: all of a small one; of a large one both ends and pieces spread evenly.
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
+import { isZero } from "./zeros.ts";
 
 export type Sample = { position: bigint; bytes: number; isZero: boolean; digest: string };
 export type Samples = Sample[];
@@ -35,10 +36,6 @@ export async function readSamples(
   } finally {
     await file.close();
   }
-}
-
-function isZero(content: Buffer): boolean {
-  return content.every((byte) => byte === 0);
 }
 
 function positions(sizeBytes: bigint): bigint[] {

@@ -3,6 +3,7 @@ import { DiskAction, type DiskPlan } from "../../proto/gen/muster/v1/disk_plan_p
 import { formatBytes } from "../../proto/render/bytes.ts";
 import { imageDevices } from "./applied.ts";
 import { arrayDetail, arrayDifference, findArray, membersOf } from "./arrays.ts";
+import { sizeOf } from "./device-size.ts";
 import { type Devices, deviceOf } from "./devices.ts";
 import { filesystemDifference, readSignatures } from "./filesystems.ts";
 import { luksUuid } from "./luks.ts";
@@ -29,7 +30,7 @@ export async function verifyStorage(
       const shown = array ? `${array.path} is ${array.level} and ${array.state}` : "it does not run";
       throw new Error(`md ${md.name}: ${shown}, not a complete raid${md.level} on ${path}. Retry the step.`);
     }
-    const size = await sizeOf(path, context);
+    const size = await sizeOf(path);
     if (size < md.sizeBytes) {
       throw new Error(
         `md ${md.name}: ${path} has ${size} bytes, the plan counts on ${md.sizeBytes}. Plan again.`,
@@ -46,7 +47,7 @@ export async function verifyStorage(
   }
   for (const lv of plan.lvs.filter(({ type }) => type !== "thin_pool")) {
     const path = deviceOf(devices, `lv/${lv.vg}/${lv.name}`);
-    const size = await sizeOf(path, context);
+    const size = await sizeOf(path);
     if (size !== lv.sizeBytes) {
       throw new Error(`${path} has ${size} bytes, the plan says ${lv.sizeBytes}. Plan again.`);
     }
@@ -66,10 +67,6 @@ export async function verifyStorage(
     facts.uuids.push([`${fs.type} ${name}`, found?.uuid ?? ""]);
   }
   return facts;
-}
-
-export async function sizeOf(device: string, { run, signal }: StorageContext): Promise<bigint> {
-  return BigInt((await run(["blockdev", "--getsize64", device], { signal })).stdout.trim());
 }
 
 /** "2 disks: gpt bios+esp+os; md os raid1 [UU]; vg0: root 3 GiB, swap 256 MiB". */

@@ -97,6 +97,8 @@ test("the file system is whole, fills the device and has a UUID and label of its
   const last = machine.reports.findLast((report) => report.totalBytes !== undefined);
   expect(last?.currentBytes).toBe(last?.totalBytes);
   expect(last?.verifiedBytes).toBeGreaterThanOrEqual(last?.totalBytes ?? 0n);
+  const [, mib] = /^the agent has had (\d+) MiB of memory at most$/m.exec(machine.log.join("\n")) ?? [];
+  expect(Number(mib)).toBeGreaterThan(20); // node alone has more
 });
 
 test("a damaged chunk stops the step, leaves nothing to boot, and a retry moves only what is missing", async () => {

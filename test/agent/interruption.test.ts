@@ -23,7 +23,7 @@ import { describeState } from "./state.ts";
 const suffix = `t${process.pid}`;
 const sweepAll = process.env.MUSTER_SWEEP === "all";
 const looking =
-  /^(lsblk|blkid|udevadm|pvck|pvs|lvs|sfdisk --json|blockdev --getsize64|mdadm --detail|cryptsetup (status|luksUUID))( |$)/;
+  /^(lsblk|blkid|udevadm|pvck|pvs|lvs|sfdisk --json|mdadm --(detail|examine)|cryptsetup (status|luksUUID))( |$)/;
 
 /** How often each is cut off in a usual run. */
 const sweeps: { layout: Layout; former: Layout; hangUps: number; kills: number }[] = [
