@@ -8,6 +8,7 @@ import { inNamespace } from "./network.ts";
 import type { OneMachine } from "./one-machine.ts";
 import { Operator } from "./operator.ts";
 import { processBook } from "./rack.ts";
+import { stepLog } from "./step-log.ts";
 
 const limitMs = 20 * 60_000;
 const awayMs = 4_000;
@@ -70,18 +71,14 @@ shell: { command: "ls /var/lib/muster/journal" }
 
 /** Which attempts the agent's journal knows, such as `controller-config 1`, as the task's log shows them. */
 export async function startsInJournal(
-  { watch }: Operator,
+  operator: Operator,
   deployment: string,
   node: string,
 ): Promise<string[]> {
-  const pieces: Buffer[] = [];
-  for await (const { content } of watch.tailLog({ step: `${deployment}/${node}/journal` })) {
-    pieces.push(Buffer.from(content));
-  }
+  const log = await stepLog(operator, `${deployment}/${node}/journal`);
   const prefix = encodeURIComponent(`${deployment}/${node}/`);
   const entry = new RegExp(`^${prefix}([a-z-]+)%2F(\\d+)@\\d+\\.json$`);
-  const lines = Buffer.concat(pieces).toString().split("\n");
-  return lines.flatMap((line) => {
+  return log.split("\n").flatMap((line) => {
     const [, task, attempt] = entry.exec(line.trim()) ?? [];
     return task ? [`${task} ${attempt}`] : [];
   });

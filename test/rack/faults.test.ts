@@ -1,6 +1,6 @@
 // What goes wrong in real racks: a chunk that rots in the store, a plug that is pulled, a daemon that dies. Long;
 // MUSTER_RACK_ALL=1 (npm run test:rack:all) asks for them.
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fromBinary } from "@bufbuild/protobuf";
@@ -20,6 +20,7 @@ import {
 import { demoCluster } from "./demo-manifests.ts";
 import { assertSucceeded, followDeployment, planCluster, startDeployment } from "./deployment.ts";
 import { lines } from "./lines.ts";
+import { muster } from "./muster.ts";
 import { OneMachine } from "./one-machine.ts";
 import { processBook } from "./rack.ts";
 
@@ -33,12 +34,15 @@ describe.runIf(process.env.MUSTER_RACK_ALL)("faults", () => {
     const { operator } = world;
     const plan = await planCluster(operator, demoCluster);
     const image = plan.nodes[0]?.image ?? "";
+    // The directory of the build has only what the store had not got then; a mirror has everything.
+    const mirror = path.join(world.stateDir, "mirror");
+    await muster(["image", "push", image, mirror], { stateDir: world.stateDir, signal, log: lines });
+    const repair = () =>
+      operator.images.repairImage({ name: image, directory: mirror }, { timeoutMs: 600_000 });
     const digest = flipByteOfChunk(world);
     onTestFinished(async () => {
-      await operator.images.repairImage(
-        { name: image, directory: world.imageDirectory },
-        { timeoutMs: 600_000 },
-      );
+      await repair();
+      rmSync(mirror, { recursive: true });
     });
 
     const name = await startDeployment(operator, plan);
@@ -51,10 +55,7 @@ describe.runIf(process.env.MUSTER_RACK_ALL)("faults", () => {
 
     const { badChunks } = await operator.images.verifyImage({ name: image }, { timeoutMs: 600_000 });
     expect(badChunks.map(({ expectedDigest }) => expectedDigest)).toEqual([digest]);
-    await operator.images.repairImage(
-      { name: image, directory: world.imageDirectory },
-      { timeoutMs: 600_000 },
-    );
+    await repair();
     await operator.deployments.retryDeployment({ name });
     const ended = await followDeployment(operator, name, { log: lines, signal, limitMs });
     assertSucceeded(ended);

@@ -9,6 +9,7 @@ import { Operator } from "./operator.ts";
 import { Rack } from "./rack.ts";
 import { freshStateDirectory } from "./state-directory.ts";
 
+/** Of each disk, unless a scenario says otherwise. */
 export const diskSize = "6G";
 const deployLimitMs = 20 * 60_000;
 
@@ -16,6 +17,9 @@ const deployLimitMs = 20 * 60_000;
 export type OneMachineOptions = {
   firmware?: Firmware;
   sectorBytes?: RackOptions["sectorBytes"];
+  memoryMib?: number;
+  /** Of each of its two disks. */
+  diskSize?: string;
   manifests?: ManifestText[];
 };
 
@@ -31,13 +35,12 @@ export class OneMachine implements AsyncDisposable {
   readonly #rack: Rack;
 
   /** Everything is at most as old as the last build: state, keys of nodes and disks are new. */
-  static async up(
-    signal: AbortSignal,
-    { firmware = "bios", sectorBytes = 512, manifests = demoManifests(1) }: OneMachineOptions = {},
-  ): Promise<OneMachine> {
+  static async up(signal: AbortSignal, given: OneMachineOptions = {}): Promise<OneMachine> {
+    const { firmware = "bios", sectorBytes = 512, memoryMib = 1024, manifests = demoManifests(1) } = given;
     const stateDir = freshStateDirectory();
-    const machines = { nodes: 1, uefi: firmware === "uefi" ? 1 : 0, memoryMib: 1024, keepDisks: false };
-    const options: RackOptions = { stateDir, ...machines, diskSize, sectorBytes };
+    const machines = { nodes: 1, uefi: firmware === "uefi" ? 1 : 0, memoryMib, keepDisks: false };
+    const disks = { diskSize: given.diskSize ?? diskSize, sectorBytes };
+    const options: RackOptions = { stateDir, ...machines, ...disks };
     const imageDirectory = await buildImages({ stateDir, signal, log: lines });
     const rack = await Rack.up(options, lines, signal);
     const operator = new Operator(stateDir);
