@@ -8,9 +8,8 @@ export const noFiles: StepFilesContext["files"] = {
   isInTree: none,
   receive: none,
   finish: none,
-  // biome-ignore lint/correctness/useYield: it refuses before there is anything to give.
   read: async function* () {
-    await none();
+    yield await none();
   },
 };
 

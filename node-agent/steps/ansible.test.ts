@@ -1,19 +1,9 @@
 // Ansible's events as a program plays them, and real playbooks where this machine has Ansible.
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { TaskOutcome } from "../../proto/gen/muster/v1/step_pb.ts";
 import { AnsibleActionSchema } from "../../proto/gen/muster/v1/task_pb.ts";
@@ -21,19 +11,12 @@ import { extraVariables } from "../ansible-vars.ts";
 import type { StepContext, StepDone } from "../step.ts";
 import { ansible } from "./ansible.ts";
 import { filesContext } from "./files-fixture.ts";
+import { scratchDirectory } from "./scratch-fixture.ts";
 
+const scratch = scratchDirectory("ansible-test-");
 let dir: string;
-const { PATH: path, TMPDIR: temporary } = process.env;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "ansible-test-"));
-  process.env.TMPDIR = join(dir, "tmp");
-  mkdirSync(process.env.TMPDIR);
-});
-afterEach(() => {
-  process.env.PATH = path;
-  if (temporary === undefined) delete process.env.TMPDIR;
-  else process.env.TMPDIR = temporary;
-  rmSync(dir, { recursive: true });
+  dir = scratch();
 });
 
 const run = async (context: StepContext, fields: object = {}) =>
@@ -69,7 +52,7 @@ exit ${code}
     writeFileSync(join(dir, "played"), events.map((line) => `${line}\n`).join(""));
     writeFileSync(join(dir, "ansible-playbook"), program);
     chmodSync(join(dir, "ansible-playbook"), 0o755);
-    process.env.PATH = `${dir}:${path}`;
+    process.env.PATH = `${dir}:${process.env.PATH}`;
   };
   const values = { node: { name: "n1", role: "object-storage" } };
 

@@ -1,19 +1,9 @@
 // Puppet's own output as it was recorded, and real runs of it where this machine has it.
 import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { beforeEach, describe, expect, it, vi } from "vitest";
 import { TaskOutcome } from "../../proto/gen/muster/v1/step_pb.ts";
 import { PuppetActionSchema } from "../../proto/gen/muster/v1/task_pb.ts";
 import { PuppetLog, resourceOf } from "../puppet-log.ts";
@@ -21,19 +11,12 @@ import { readReport } from "../puppet-report.ts";
 import type { StepContext, StepDone } from "../step.ts";
 import { type Beside, filesContext } from "./files-fixture.ts";
 import { puppet } from "./puppet.ts";
+import { scratchDirectory } from "./scratch-fixture.ts";
 
+const scratch = scratchDirectory("puppet-test-");
 let dir: string;
-const { PATH: path, TMPDIR: temporary } = process.env;
 beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "puppet-test-"));
-  process.env.TMPDIR = join(dir, "tmp");
-  mkdirSync(process.env.TMPDIR);
-});
-afterEach(() => {
-  process.env.PATH = path;
-  if (temporary === undefined) delete process.env.TMPDIR;
-  else process.env.TMPDIR = temporary;
-  rmSync(dir, { recursive: true });
+  dir = scratch();
 });
 
 const run = async (context: StepContext, fields: object) =>
@@ -128,7 +111,7 @@ exit ${code}
     writeFileSync(join(dir, "report"), report);
     writeFileSync(join(dir, "puppet"), program);
     chmodSync(join(dir, "puppet"), 0o755);
-    process.env.PATH = `${dir}:${path}`;
+    process.env.PATH = `${dir}:${process.env.PATH}`;
   };
   const status = (resource: string, fields: string) =>
     `  ${resource}:\n    file: "/x/site.pp"\n    line: 3\n${fields}`;
