@@ -5,13 +5,12 @@ import { constants } from "node:os";
 import { type Duration, durationMs } from "@bufbuild/protobuf/wkt";
 import type { RunCommand } from "../proto/gen/muster/v1/agent_pb.ts";
 import type { Outgoing } from "./outbox.ts";
+import { endGroup } from "./process-group.ts";
 
 const commandLimit = 32;
 /** Output of one command that waits to be sent; with more than that its pipes are not read. */
 const waitingLimit = 256 << 10;
 const messageLimit = 64 << 10;
-/** Between SIGTERM and SIGKILL. */
-const graceMs = 2_000;
 /** How long outputs are read after the program has ended: what it leaves behind may hold them open for ever. */
 const lingerMs = 500;
 /** As shells have it, for a program that cannot be started. */
@@ -190,11 +189,7 @@ function stop(running: Running, why: string): void {
   running.ended = why;
   const pid = running.child?.pid;
   if (pid === undefined) return;
-  signalGroup(pid, "SIGTERM");
-  setTimeout(() => {
-    // Also what is left of the group when its first process has ended.
-    signalGroup(pid, "SIGKILL");
-  }, graceMs);
+  void endGroup(pid);
 }
 
 function closeOutputs({ child }: Running): void {
@@ -206,14 +201,6 @@ function exitOf({ ended }: Running, code: number | null, signal: NodeJS.Signals 
   if (ended) return { exitCode: -1, reason: ended };
   if (signal) return { exitCode: 128 + constants.signals[signal], reason: `was ended by ${signal}` };
   return { exitCode: code ?? -1, reason: "" };
-}
-
-function signalGroup(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended by itself.
-  }
 }
 
 function messageOf(error: unknown): string {
